@@ -1,0 +1,269 @@
+//! The composition root: connects and binds everything, runs it, and stops it in order.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use apalis_core::monitor::{Monitor, MonitorError};
+use axum::{Router, serve::ListenerExt};
+use secrecy::{ExposeSecret, SecretString};
+use socketioxide::layer::SocketIoLayer;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::Auth,
+    character::{Characters, QUEUES, Store, store},
+    config::{Config, Storage},
+    embedded::{Embedded, OpenError},
+    http::{self, Mode, Route},
+    metrics::Metrics,
+    notifier::Notifier,
+    pipeline::Pipeline,
+    queue::{
+        Queue, QueueError,
+        apalis::{self, ApalisQueue, Listener},
+        embedded::EmbeddedQueue,
+        worker::{Consumer, Handler},
+    },
+    secret::{self, SecretError},
+};
+
+/// A service that is connected and bound, and does not run yet.
+pub struct App {
+    config: Config,
+    mode: Mode,
+    main: TcpListener,
+    messages: Option<TcpListener>,
+    router: Router,
+    sockets: SocketIoLayer,
+    notifier: Notifier,
+    workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
+    listener: Option<Listener>,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says itself")]
+pub enum StartError {
+    #[error(
+        "cannot reach Redis at {address}: {source}; is it running, and are REDIS_HOST and REDIS_PORT right?"
+    )]
+    Redis { address: String, source: redis::RedisError },
+    #[error("cannot use MongoDB: {0}; is it running, and is MONGODB_URI right?")]
+    MongoDb(mongodb::error::Error),
+    #[error("cannot listen on {address}: {source}; is the port taken?")]
+    Bind { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Embedded(#[from] OpenError),
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// Why the service ended though nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says itself")]
+pub enum RunError {
+    #[error("a worker crashed: {0}")]
+    Worker(#[from] MonitorError),
+    #[error("all workers ended by themselves")]
+    WorkersEnded,
+    #[error("the HTTP server failed: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// The parts that differ with the storage.
+struct Parts {
+    auth: Auth,
+    store: Arc<dyn Store>,
+    queues: Vec<Arc<dyn Queue>>,
+    listener: Option<Listener>,
+}
+
+impl App {
+    /// Connects to the storage and binds the ports.
+    ///
+    /// # Errors
+    /// A [`StartError`] that says what to do.
+    pub async fn build(config: Config) -> Result<Self, StartError> {
+        let parts = match &config.storage {
+            Storage::Embedded { dir, secret } => {
+                let secret = secret::or_kept(secret.as_ref(), dir)?;
+                embedded(Embedded::open(dir)?, &secret, &config).await?
+            }
+            Storage::Servers { redis, mongodb, secret } => servers(redis, mongodb, secret, &config).await?,
+        };
+        let main = bind(&config, config.server.port).await?;
+        let messages = match config.socket.port {
+            Some(port) => Some(bind(&config, port).await?),
+            None => None,
+        };
+        Ok(Self::compose(config, parts, main, messages))
+    }
+
+    fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
+        let Parts { auth, store, queues, listener } = parts;
+        let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
+        let metrics = Arc::new(Metrics::new(QUEUES));
+        let (sockets, notifier) = Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket);
+        let characters = Arc::new(Pipeline::new(
+            Characters::new(Arc::clone(&store)),
+            Arc::clone(&auth),
+            notifier.clone(),
+            Arc::clone(&metrics),
+            &config.queue,
+        ));
+        let mut routes = BTreeMap::new();
+        let mut workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)> = Vec::new();
+        for queue in queues {
+            routes.insert(queue.name(), Route { intake: characters.clone(), queue: Arc::clone(&queue) });
+            workers.push((queue, characters.clone()));
+        }
+        let state = Arc::new(http::State { auth, routes, store, metrics, mode });
+        let router = http::router(state, &config).layer(sockets.clone());
+        Self { config, mode, main, messages, router, sockets, notifier, workers, listener }
+    }
+
+    /// Where the service listens, and where Socket.IO alone does.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
+        let messages = self.messages.as_ref().map(TcpListener::local_addr).transpose()?;
+        Ok((self.main.local_addr()?, messages))
+    }
+
+    /// Serves until `shutdown`, then lets running jobs finish and gives back those that do not in time.
+    ///
+    /// # Errors
+    /// A [`RunError`] when it ended for another reason.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
+        let (url, messages_url) = self.addresses().map(|(main, messages)| (url(main), messages.map(url)))?;
+        tracing::info!(url, messages_url, mode = ?self.mode, "listening");
+
+        let (tasks, stop, end) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        if let Some(listener) = self.listener {
+            tasks.spawn(end.clone().run_until_cancelled_owned(listener.run()));
+        }
+        let mut consumers = Vec::new();
+        let mut monitor = Monitor::new();
+        for (queue, handler) in self.workers {
+            let consumer = Consumer::start(queue, &self.config.queue, &tasks, &end);
+            monitor = Arc::clone(&consumer).register(monitor, handler, &tasks, &stop);
+            consumers.push(consumer);
+        }
+        let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
+        let messages = self.messages.map(|listener| (listener, Router::new().layer(self.sockets)));
+        let serving = tokio::spawn(serve(self.main, self.router, messages, end.clone()));
+        let mut serving = std::pin::pin!(serving);
+
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            worked = &mut working => Err(worked.map_or(RunError::WorkersEnded, |worked| {
+                worked.map_or_else(RunError::Worker, |()| RunError::WorkersEnded)
+            })),
+            served = &mut serving => served.unwrap_or(Ok(())).map_err(RunError::Server),
+        };
+        tracing::info!("stopping: no more jobs are claimed, running ones finish");
+        stop.cancel();
+        drain(working, &consumers, self.config.server.shutdown).await;
+        drop(consumers);
+        self.notifier.close().await;
+        end.cancel();
+        tasks.close();
+        let closed = async {
+            tasks.wait().await;
+            serving.await
+        };
+        if tokio::time::timeout(CLOSING, closed).await.is_err() {
+            tracing::debug!("connections were still open when the service ended");
+        }
+        tracing::info!("stopped");
+        ended
+    }
+}
+
+/// How long open connections may take to close, at the very end.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Waits for running jobs, and gives back those that do not finish in time.
+async fn drain(
+    working: tokio::task::JoinHandle<Result<(), MonitorError>>,
+    consumers: &[Arc<Consumer>],
+    patience: Duration,
+) {
+    if working.is_finished() || tokio::time::timeout(patience, working).await.is_ok() {
+        return;
+    }
+    for consumer in consumers {
+        match consumer.release().await {
+            Ok(released) => {
+                tracing::warn!(released, "jobs did not finish in time and went back to their queue")
+            }
+            Err(error) => tracing::error!(%error, "jobs could not be given back; their leases will run out"),
+        }
+    }
+}
+
+async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Result<Parts, StartError> {
+    let mut queues: Vec<Arc<dyn Queue>> = Vec::new();
+    for name in QUEUES {
+        queues.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
+    }
+    let store = Arc::new(store::EmbeddedStore::new(file));
+    Ok(Parts { auth: Auth::new(secret), store, queues, listener: None })
+}
+
+async fn servers(
+    redis: &crate::config::Redis,
+    mongodb: &crate::config::MongoDb,
+    secret: &SecretString,
+    config: &Config,
+) -> Result<Parts, StartError> {
+    if secret.expose_secret().len() < 32 {
+        tracing::warn!("JWT_SECRET is shorter than 32 bytes, and can be guessed from one token");
+    }
+    let address = format!("{}:{}", redis.host, redis.port);
+    let connected = apalis::connect(redis).await;
+    let (client, connection) = connected.map_err(|source| StartError::Redis { address, source })?;
+    let concurrency = u32::try_from(config.queue.concurrency * QUEUES.len()).unwrap_or(u32::MAX);
+    let store = store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?;
+    let queues = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue)));
+    let listener = Some(Listener::new(client, redis.timeout, &queues));
+    let queues = queues.into_iter().map(|queue| queue as Arc<dyn Queue>).collect();
+    Ok(Parts { auth: Auth::new(secret), store: Arc::new(store), queues, listener })
+}
+
+async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {
+    let address = SocketAddr::new(config.host(), port);
+    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
+}
+
+async fn serve(
+    main: TcpListener,
+    router: Router,
+    messages: Option<(TcpListener, Router)>,
+    end: CancellationToken,
+) -> io::Result<()> {
+    let serve = |listener: TcpListener, router: Router| {
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+            }
+        });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(end.clone().cancelled_owned()).into_future()
+    };
+    match messages {
+        Some((listener, messages)) => {
+            tokio::try_join!(serve(main, router), serve(listener, messages)).map(|((), ())| ())
+        }
+        None => serve(main, router).await,
+    }
+}
+
+/// An address as a browser on this machine would write it.
+fn url(address: SocketAddr) -> String {
+    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
+    format!("http://{host}:{}", address.port())
+}

@@ -1,0 +1,163 @@
+//! The filter of a read: one typed structure, which each store translates.
+//!
+//! What is allowed: `_id`, `Name`, `Description`, `User_Id`, each equal to a string, `{"$eq": …}` or
+//! `{"$in": […]}`. Everything else of MongoDB's language is refused.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::oid::ObjectId;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::pipeline::FieldError;
+
+/// A filter document as it comes: a JSON object.
+pub type Document = BTreeMap<String, serde_json::Value>;
+
+const MAX_VALUES: usize = 100;
+
+/// Conditions that must all hold. Whose characters are looked at is not among them: that is the caller's.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CharacterFilter(pub Vec<Condition>);
+
+/// One field is one of some values.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// `_id`.
+    Id(Vec<ObjectId>),
+    /// A field of text.
+    Text(Field, Vec<String>),
+}
+
+/// A field of text that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of Character")]
+pub enum Field {
+    Name,
+    Description,
+    User,
+}
+
+impl Field {
+    /// The name in the collection.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Name => "Name",
+            Self::Description => "Description",
+            Self::User => "User_Id",
+        }
+    }
+}
+
+impl CharacterFilter {
+    /// Checks a filter as browsers build it.
+    ///
+    /// # Errors
+    /// The first field that is not allowed, as `Filter.<field>`.
+    pub fn parse(document: Document) -> Result<Self, FieldError> {
+        document
+            .into_iter()
+            .map(|(field, value)| condition(&field, value))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+fn condition(field: &str, value: serde_json::Value) -> Result<Condition, FieldError> {
+    let wrong = |message: &str| FieldError::new(format!("Filter.{field}"), message);
+    let text = match field {
+        "_id" => None,
+        "Name" => Some(Field::Name),
+        "Description" => Some(Field::Description),
+        "User_Id" => Some(Field::User),
+        _ => return Err(wrong("is not allowed; _id, Name, Description and User_Id are")),
+    };
+    let values = values(value)
+        .ok_or_else(|| wrong("must be a string, {\"$eq\": string} or {\"$in\": [up to 100 strings]}"))?;
+    if let Some(text) = text {
+        return Ok(Condition::Text(text, values));
+    }
+    let ids = values.iter().map(ObjectId::parse_str).collect::<Result<_, _>>();
+    ids.map(Condition::Id).map_err(|_| wrong("must be 24 hexadecimal digits"))
+}
+
+fn values(value: serde_json::Value) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Values {
+        One(String),
+        Operator(Operator),
+    }
+    #[derive(Deserialize)]
+    enum Operator {
+        #[serde(rename = "$eq")]
+        Eq(String),
+        #[serde(rename = "$in")]
+        In(Vec<String>),
+    }
+    match serde_json::from_value(value).ok()? {
+        Values::One(value) | Values::Operator(Operator::Eq(value)) => Some(vec![value]),
+        Values::Operator(Operator::In(values)) => (values.len() <= MAX_VALUES).then_some(values),
+    }
+}
+
+/// Written as it may come: `{"Name": {"$in": ["Aria"]}}`.
+impl Serialize for CharacterFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct In<T> {
+            #[serde(rename = "$in")]
+            values: T,
+        }
+        serializer.collect_map(self.0.iter().map(|condition| match condition {
+            Condition::Id(ids) => ("_id", In { values: ids.iter().map(|id| id.to_hex()).collect() }),
+            Condition::Text(field, values) => (field.name(), In { values: values.clone() }),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<CharacterFilter, String> {
+        CharacterFilter::parse(serde_json::from_str(json).unwrap()).map_err(|error| error.field)
+    }
+
+    #[test]
+    fn equality_and_membership_are_allowed() {
+        let name = |values: &[&str]| {
+            CharacterFilter(vec![Condition::Text(
+                Field::Name,
+                values.iter().map(|value| (*value).to_owned()).collect(),
+            )])
+        };
+        assert_eq!(parse("{}"), Ok(CharacterFilter::default()));
+        assert_eq!(parse(r#"{"Name": "Aria"}"#), Ok(name(&["Aria"])));
+        assert_eq!(parse(r#"{"Name": {"$eq": "Aria"}}"#), Ok(name(&["Aria"])));
+        assert_eq!(parse(r#"{"Name": {"$in": ["Aria", "Bo"]}}"#), Ok(name(&["Aria", "Bo"])));
+        assert!(parse(r#"{"User_Id": "u1", "_id": "0123456789abcdef01234567"}"#).is_ok());
+    }
+
+    #[test]
+    fn everything_else_is_refused_by_name() {
+        for (json, field) in [
+            (r#"{"$where": "sleep(1000)"}"#, "Filter.$where"),
+            (r#"{"$or": [{"User_Id": "u2"}]}"#, "Filter.$or"),
+            (r#"{"Image": "x"}"#, "Filter.Image"),
+            (r#"{"Name": {"$regex": ".*"}}"#, "Filter.Name"),
+            (r#"{"Name": {"$eq": "a", "$ne": "b"}}"#, "Filter.Name"),
+            (r#"{"Name": {"$in": [{"$gt": ""}]}}"#, "Filter.Name"),
+            (r#"{"User_Id": {"$ne": "u1"}}"#, "Filter.User_Id"),
+            (r#"{"_id": "1"}"#, "Filter._id"),
+        ] {
+            assert_eq!(parse(json), Err(field.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_parsed_again() {
+        let filter = parse(r#"{"_id": "0123456789abcdef01234567", "Name": {"$in": ["a", "b"]}}"#).unwrap();
+        assert_eq!(parse(&serde_json::to_string(&filter).unwrap()), Ok(filter));
+    }
+}

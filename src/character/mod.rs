@@ -1,0 +1,55 @@
+//! The Character Creator: users make, look at, change and delete their characters.
+
+pub mod command;
+pub mod filter;
+pub mod model;
+pub mod service;
+pub mod store;
+
+use std::sync::Arc;
+
+use crate::{
+    auth::Caller,
+    outcome::{Failure, Reply},
+    pipeline::{Domain, Invalid, Request},
+    queue::Origin,
+};
+
+pub use command::Command;
+pub use store::Store;
+
+/// The queues of this domain, one for each operation.
+pub const QUEUES: [&str; 4] = ["Create_Character", "Read_Character", "Update_Character", "Delete_Character"];
+
+/// The domain: its store, and what [`Domain`] asks of it.
+pub struct Characters {
+    store: Arc<dyn Store>,
+}
+
+impl Characters {
+    /// The domain on `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+}
+
+impl Domain for Characters {
+    type Command = Command;
+
+    fn queues(&self) -> &'static [&'static str] {
+        &QUEUES
+    }
+
+    fn parse(&self, queue: &str, data: &[u8]) -> Result<Request<Command>, Invalid> {
+        command::parse(queue, data)
+    }
+
+    fn encode(&self, command: &Command, user: &str, token: &str) -> Result<Vec<u8>, serde_json::Error> {
+        command::encode(command, user, token)
+    }
+
+    async fn run(&self, caller: &Caller, origin: &Origin<'_>, command: Command) -> Result<Reply, Failure> {
+        service::run(&*self.store, caller, origin, command).await
+    }
+}

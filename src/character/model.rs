@@ -1,0 +1,116 @@
+//! A character as the platform knows it.
+
+use mongodb::bson::{DateTime, oid::ObjectId};
+use serde::{Serialize, Serializer, ser::Error};
+use sha2::{Digest, Sha256};
+use time::{OffsetDateTime, format_description::StaticFormatDescription, macros::format_description};
+
+use crate::queue::Origin;
+
+/// A character, with the field names of the collection. Serialises to JSON as Mongoose prints a document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names say it; contract.md is their source")]
+pub struct Character {
+    #[serde(rename = "_id", serialize_with = "hex")]
+    pub id: ObjectId,
+    #[serde(rename = "Name")]
+    pub name: String,
+    #[serde(rename = "Description")]
+    pub description: String,
+    #[serde(rename = "Image")]
+    pub image: String,
+    #[serde(rename = "Image_Real")]
+    pub image_real: String,
+    #[serde(rename = "User_Id")]
+    pub user: String,
+    #[serde(rename = "createdAt", serialize_with = "iso8601")]
+    pub created_at: DateTime,
+    #[serde(rename = "updatedAt", serialize_with = "iso8601")]
+    pub updated_at: DateTime,
+}
+
+/// What an update changes; at least one field is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of Character")]
+pub struct Changes {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub image: Option<String>,
+    pub image_real: Option<String>,
+}
+
+impl Changes {
+    /// The changed fields, with their names in the collection.
+    pub fn into_fields(self) -> impl Iterator<Item = (&'static str, String)> {
+        [
+            ("Name", self.name),
+            ("Description", self.description),
+            ("Image", self.image),
+            ("Image_Real", self.image_real),
+        ]
+        .into_iter()
+        .filter_map(|(field, value)| value.map(|value| (field, value)))
+    }
+}
+
+/// The id of the character that a job makes: 4 bytes of the job's time in seconds, 8 bytes of a hash of its queue,
+/// time and id. A second run of the job makes the same id, and so meets its own character.
+#[must_use]
+pub fn id_of(job: &Origin<'_>) -> ObjectId {
+    let mut hash = Sha256::new();
+    hash.update(job.queue.as_bytes());
+    hash.update([0]);
+    hash.update(job.created_ms.to_be_bytes());
+    hash.update(job.id.as_bytes());
+    let seconds = u32::try_from(job.created_ms / 1000).unwrap_or(0);
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+    bytes[4..].copy_from_slice(&hash.finalize()[..8]);
+    ObjectId::from_bytes(bytes)
+}
+
+fn hex<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&id.to_hex())
+}
+
+const ISO_8601: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+fn iso8601<S: Serializer>(at: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let nanos = i128::from(at.timestamp_millis()) * 1_000_000;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(S::Error::custom)?;
+    serializer.serialize_str(&at.format(ISO_8601).map_err(S::Error::custom)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_looks_as_mongoose_prints_it() {
+        let character = Character {
+            id: ObjectId::parse_str("0123456789abcdef01234567").unwrap(),
+            name: "Aria".into(),
+            description: "A ranger".into(),
+            image: "i".into(),
+            image_real: "r".into(),
+            user: "u1".into(),
+            created_at: DateTime::from_millis(1_700_000_000_000),
+            updated_at: DateTime::from_millis(1_700_000_000_050),
+        };
+        assert_eq!(
+            serde_json::to_string(&character).unwrap(),
+            r#"{"_id":"0123456789abcdef01234567","Name":"Aria","Description":"A ranger","Image":"i","Image_Real":"r","User_Id":"u1","createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.050Z"}"#
+        );
+    }
+
+    #[test]
+    fn a_jobs_id_is_its_own_and_stays_the_same() {
+        let job =
+            Origin { queue: "Create_Character", id: "a", created_ms: 1_700_000_000_123, redelivered: false };
+        assert_eq!(id_of(&job), id_of(&Origin { redelivered: true, ..job }));
+        assert_ne!(id_of(&job), id_of(&Origin { id: "b", ..job }));
+        assert_ne!(id_of(&job), id_of(&Origin { created_ms: 1_700_000_000_124, ..job }));
+        assert_eq!(id_of(&job).timestamp().timestamp_millis(), 1_700_000_000_000);
+    }
+}

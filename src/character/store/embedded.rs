@@ -1,0 +1,137 @@
+//! Characters in the embedded file.
+
+use async_trait::async_trait;
+use mongodb::bson::{DateTime, oid::ObjectId};
+use rusqlite::{Row, ToSql, params, params_from_iter, types::Type};
+
+use super::{Store, StoreError};
+use crate::{
+    auth::Caller,
+    character::{
+        filter::{CharacterFilter, Condition},
+        model::{Changes, Character},
+    },
+    embedded::{Embedded, EmbeddedError},
+};
+
+/// The table `Characters`.
+pub struct EmbeddedStore(Embedded);
+
+impl EmbeddedStore {
+    /// The store in `file`.
+    #[must_use]
+    pub fn new(file: Embedded) -> Self {
+        Self(file)
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn create(&self, c: Character) -> Result<(), StoreError> {
+        let insert = "INSERT INTO Characters (_id, Name, Description, Image, Image_Real, User_Id, createdAt, updatedAt)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (_id) DO NOTHING";
+        let work = move |tx: &rusqlite::Transaction<'_>| {
+            let at = (c.created_at.timestamp_millis(), c.updated_at.timestamp_millis());
+            tx.prepare_cached(insert)?.execute(params![
+                c.id.to_hex(),
+                c.name,
+                c.description,
+                c.image,
+                c.image_real,
+                c.user,
+                at.0,
+                at.1
+            ])
+        };
+        self.0.transaction(work).await?;
+        Ok(())
+    }
+
+    async fn newest(
+        &self,
+        caller: &Caller,
+        filter: &CharacterFilter,
+        limit: u32,
+    ) -> Result<Vec<Character>, StoreError> {
+        let (clause, mut values) = translate(caller, filter);
+        values.push(limit.to_string());
+        let select = format!(
+            "SELECT _id, Name, Description, Image, Image_Real, User_Id, createdAt, updatedAt FROM Characters
+            WHERE {clause} ORDER BY createdAt DESC, _id DESC LIMIT CAST(? AS INTEGER)"
+        );
+        let work = move |tx: &rusqlite::Transaction<'_>| {
+            tx.prepare_cached(&select)?.query_map(params_from_iter(values), character)?.collect()
+        };
+        Ok(self.0.transaction(work).await?)
+    }
+
+    async fn update(
+        &self,
+        caller: &Caller,
+        id: ObjectId,
+        changes: Changes,
+        at: DateTime,
+    ) -> Result<bool, StoreError> {
+        let user = caller.user().to_owned();
+        let work = move |tx: &rusqlite::Transaction<'_>| {
+            let (fields, values): (Vec<_>, Vec<_>) = changes.into_fields().unzip();
+            let set: String = fields.iter().map(|field| format!("{field} = ?, ")).collect();
+            let update = format!("UPDATE Characters SET {set} updatedAt = ? WHERE _id = ? AND User_Id = ?");
+            let (at, id) = (at.timestamp_millis(), id.to_hex());
+            let values =
+                values.iter().map(|value| value as &dyn ToSql).chain([&at as &dyn ToSql, &id, &user]);
+            tx.prepare_cached(&update)?.execute(params_from_iter(values))
+        };
+        Ok(self.0.transaction(work).await? == 1)
+    }
+
+    async fn delete(&self, caller: &Caller, id: ObjectId) -> Result<bool, StoreError> {
+        let user = caller.user().to_owned();
+        let work = move |tx: &rusqlite::Transaction<'_>| {
+            tx.prepare_cached("DELETE FROM Characters WHERE _id = ? AND User_Id = ?")?
+                .execute((id.to_hex(), user))
+        };
+        Ok(self.0.transaction(work).await? == 1)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.0.transaction(|tx| tx.query_row("SELECT 1", (), |_| Ok(()))).await?)
+    }
+}
+
+/// The filter in SQL, with its values; the caller's id is a condition of its own beside what was asked for.
+fn translate(caller: &Caller, filter: &CharacterFilter) -> (String, Vec<String>) {
+    let (mut clause, mut values) = ("User_Id = ?".to_owned(), vec![caller.user().to_owned()]);
+    for condition in &filter.0 {
+        let (field, any_of) = match condition {
+            Condition::Id(ids) => ("_id", ids.iter().map(|id| id.to_hex()).collect()),
+            Condition::Text(field, any_of) => (field.name(), any_of.clone()),
+        };
+        let places = vec!["?"; any_of.len()].join(", ");
+        clause.push_str(&format!(" AND {field} IN ({places})"));
+        values.extend(any_of);
+    }
+    (clause, values)
+}
+
+fn character(row: &Row<'_>) -> rusqlite::Result<Character> {
+    let id = row.get_ref(0)?.as_str()?;
+    let id = ObjectId::parse_str(id)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))?;
+    Ok(Character {
+        id,
+        name: row.get(1)?,
+        description: row.get(2)?,
+        image: row.get(3)?,
+        image_real: row.get(4)?,
+        user: row.get(5)?,
+        created_at: DateTime::from_millis(row.get(6)?),
+        updated_at: DateTime::from_millis(row.get(7)?),
+    })
+}
+
+impl From<EmbeddedError> for StoreError {
+    fn from(error: EmbeddedError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

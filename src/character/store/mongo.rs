@@ -1,0 +1,203 @@
+//! Characters in MongoDB, in the platform's own collection.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use mongodb::{
+    Client, Collection, IndexModel,
+    bson::{DateTime, Document, doc, oid::ObjectId},
+    error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure},
+    options::ClientOptions,
+};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError};
+use crate::{
+    auth::Caller,
+    character::{
+        filter::{CharacterFilter, Condition},
+        model::{Changes, Character},
+    },
+    config::MongoDb,
+};
+
+const COLLECTION: &str = "Characters";
+
+/// MongoDB's code for a second document with the same `_id`.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// The collection `Characters` of the database that the connection string names.
+pub struct MongoStore {
+    characters: Collection<Stored>,
+    timeout: Duration,
+}
+
+/// A character as the collection keeps it. Fields that the service does not know are left alone.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    #[serde(rename = "Name", default)]
+    name: String,
+    #[serde(rename = "Description", default)]
+    description: String,
+    #[serde(rename = "Image", default)]
+    image: String,
+    #[serde(rename = "Image_Real", default)]
+    image_real: String,
+    #[serde(rename = "User_Id")]
+    user: String,
+    #[serde(rename = "createdAt", default = "epoch")]
+    created_at: DateTime,
+    #[serde(rename = "updatedAt", default = "epoch")]
+    updated_at: DateTime,
+}
+
+impl MongoStore {
+    /// Connects, with a pool of `concurrency` connections, and makes the index that reads need.
+    ///
+    /// # Errors
+    /// When MongoDB cannot be reached, or refuses.
+    pub async fn connect(config: &MongoDb, concurrency: u32) -> Result<Self, Error> {
+        let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
+        options.app_name.get_or_insert_with(|| "octavo".to_owned());
+        options.max_pool_size.get_or_insert(concurrency);
+        options.server_selection_timeout.get_or_insert(config.timeout);
+        options.connect_timeout.get_or_insert(config.timeout);
+        let client = Client::with_options(options)?;
+        let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
+        let characters = database.collection(COLLECTION);
+        let newest = IndexModel::builder().keys(doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }).build();
+        characters.create_index(newest).await?;
+        Ok(Self { characters, timeout: config.timeout })
+    }
+
+    /// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let running = tokio::spawn(operation);
+        match tokio::time::timeout(self.timeout, running).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(Error::custom(panic.to_string())),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn create(&self, character: Character) -> Result<(), StoreError> {
+        let characters = self.characters.clone();
+        let stored = Stored::from(character);
+        let inserted = self.run(async move { characters.insert_one(&stored).await }).await;
+        match inserted {
+            Err(error) if is_duplicate(&error) => Ok(()),
+            other => Ok(other.map(|_| ())?),
+        }
+    }
+
+    async fn newest(
+        &self,
+        caller: &Caller,
+        filter: &CharacterFilter,
+        limit: u32,
+    ) -> Result<Vec<Character>, StoreError> {
+        let (characters, filter) = (self.characters.clone(), translate(caller, filter));
+        let find = async move {
+            let newest = doc! { "createdAt": -1, "_id": -1 };
+            characters.find(filter).sort(newest).limit(limit.into()).await?.try_collect::<Vec<_>>().await
+        };
+        let stored = self.run(find).await?;
+        Ok(stored.into_iter().map(Character::from).collect())
+    }
+
+    async fn update(
+        &self,
+        caller: &Caller,
+        id: ObjectId,
+        changes: Changes,
+        at: DateTime,
+    ) -> Result<bool, StoreError> {
+        let mut set: Document =
+            changes.into_fields().map(|(field, value)| (field.to_owned(), value.into())).collect();
+        set.insert("updatedAt", at);
+        let (characters, own) = (self.characters.clone(), own(caller, id));
+        let updated = self.run(async move { characters.update_one(own, doc! { "$set": set }).await }).await?;
+        Ok(updated.matched_count == 1)
+    }
+
+    async fn delete(&self, caller: &Caller, id: ObjectId) -> Result<bool, StoreError> {
+        let (characters, own) = (self.characters.clone(), own(caller, id));
+        let deleted = self.run(async move { characters.delete_one(own).await }).await?;
+        Ok(deleted.deleted_count == 1)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let database = self.characters.client().database("admin");
+        self.run(async move { database.run_command(doc! { "ping": 1 }).await }).await?;
+        Ok(())
+    }
+}
+
+fn own(caller: &Caller, id: ObjectId) -> Document {
+    doc! { "_id": id, "User_Id": caller.user() }
+}
+
+/// The filter in MongoDB's language; the caller's id is a condition of its own beside what was asked for.
+fn translate(caller: &Caller, filter: &CharacterFilter) -> Document {
+    let mut all = vec![doc! { "User_Id": caller.user() }];
+    all.extend(filter.0.iter().map(|condition| match condition {
+        Condition::Id(ids) => doc! { "_id": { "$in": ids } },
+        Condition::Text(field, values) => doc! { field.name(): { "$in": values } },
+    }));
+    doc! { "$and": all }
+}
+
+fn is_duplicate(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let transient = error.contains_label(RETRYABLE_WRITE_ERROR)
+            || match &*error.kind {
+                ErrorKind::Io(_)
+                | ErrorKind::ServerSelection { .. }
+                | ErrorKind::ConnectionPoolCleared { .. }
+                | ErrorKind::DnsResolve { .. }
+                | ErrorKind::Custom(_) => true,
+                ErrorKind::Command(command) => TRANSIENT_CODES.contains(&command.code),
+                ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
+                    TRANSIENT_CODES.contains(&concern.code)
+                }
+                _ => false,
+            };
+        if transient { Self::Unavailable(error.to_string()) } else { Self::Rejected(error.to_string()) }
+    }
+}
+
+/// Codes of a server that is starting, stopping, or changing its leader, and of operations that took too long.
+/// Source: the retryable errors of MongoDB's specification "Retryable Reads", and `MaxTimeMSExpired`.
+const TRANSIENT_CODES: [i32; 14] = [6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435];
+
+fn epoch() -> DateTime {
+    DateTime::from_millis(0)
+}
+
+impl From<Character> for Stored {
+    fn from(c: Character) -> Self {
+        let Character { id, name, description, image, image_real, user, created_at, updated_at } = c;
+        Self { id, name, description, image, image_real, user, created_at, updated_at }
+    }
+}
+
+impl From<Stored> for Character {
+    fn from(s: Stored) -> Self {
+        let Stored { id, name, description, image, image_real, user, created_at, updated_at } = s;
+        Self { id, name, description, image, image_real, user, created_at, updated_at }
+    }
+}

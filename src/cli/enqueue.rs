@@ -1,0 +1,162 @@
+//! `octavo enqueue`: puts a job into a queue of a running service, through its HTTP API.
+
+use std::{
+    fs,
+    io::{Read, stdin},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use reqwest::{Client, Response};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use tokio::runtime::Runtime;
+
+use super::CliError;
+use crate::{config::Config, pipeline::FieldError};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  octavo enqueue Create_Character --user ada --data aria.json
+  echo '{\"Filter\": {\"Name\": \"Aria\"}}' | octavo enqueue Read_Character --user ada --data - --wait
+
+The job's id is printed, or with --wait its outcome; the exit code is 1 when that is a failure.")]
+pub(super) struct Enqueue {
+    /// Create_Character, Read_Character, Update_Character or Delete_Character.
+    queue: String,
+    /// The user's id; a token for it is made with the service's own key.
+    #[arg(long, value_name = "U")]
+    user: String,
+    /// The job's data as JSON, without Id and Token; `-` reads standard input.
+    #[arg(long, value_name = "FILE|-")]
+    data: String,
+    /// Wait for the outcome, and print it.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// Where the service is; on this machine at its own port by default.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+#[derive(Serialize)]
+struct NewJob<'a> {
+    queue: &'a str,
+    data: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Accepted {
+    id: String,
+    status_url: String,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    state: String,
+    outcome: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    #[serde(rename = "Status")]
+    status: bool,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+    detail: String,
+    #[serde(default)]
+    errors: Vec<FieldError>,
+}
+
+impl Enqueue {
+    pub(super) fn run(&self, config: &Config) -> Result<ExitCode, CliError> {
+        let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", config.server.port));
+        let token = super::auth(config)?.sign(&self.user, super::token::LIFETIME)?;
+        let data = self.read_data()?;
+        let api = Api { client: Client::new(), url: url.trim_end_matches('/').to_owned(), token };
+        Runtime::new()?.block_on(async {
+            let job = NewJob { queue: &self.queue, data: &data };
+            let Accepted { id, status_url } = api.post("/v1/jobs", &job).await?;
+            if !self.wait {
+                println!("{id}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            let outcome = self.outcome(&api, &status_url).await?;
+            println!("{outcome}");
+            let Profile { status } = serde_json::from_str(outcome.get())?;
+            Ok(if status { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        })
+    }
+
+    fn read_data(&self) -> Result<Box<RawValue>, CliError> {
+        let mut text = String::new();
+        if self.data == "-" {
+            stdin().read_to_string(&mut text)?;
+        } else {
+            text = fs::read_to_string(&self.data)
+                .map_err(|error| format!("cannot read {}: {error}", self.data))?;
+        }
+        serde_json::from_str(&text).map_err(|error| format!("{} is not JSON: {error}", self.data).into())
+    }
+
+    async fn outcome(&self, api: &Api, status_url: &str) -> Result<Box<RawValue>, CliError> {
+        let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        loop {
+            let Status { state, outcome } = api.get(status_url).await?;
+            if let Some(outcome) = outcome {
+                return Ok(outcome);
+            }
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "no outcome after {} s, the job is {state}; it goes on: {status_url}",
+                    self.timeout
+                )
+                .into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The HTTP API of a running service, as one user.
+struct Api {
+    client: Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CliError> {
+        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+        self.answer(request.bearer_auth(&self.token).send().await).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        let request = self.client.get(format!("{}{path}", self.url));
+        self.answer(request.bearer_auth(&self.token).send().await).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, sent: reqwest::Result<Response>) -> Result<T, CliError> {
+        let response = sent.map_err(|error| {
+            format!("cannot reach a service at {}: {error}; is `octavo serve` running?", self.url)
+        })?;
+        if response.status().is_success() {
+            return Ok(response.json().await?);
+        }
+        let status = response.status();
+        let problem: Problem =
+            response.json().await.map_err(|_| format!("{} answered {status}", self.url))?;
+        let mut text = format!("{}: {}", problem.title, problem.detail);
+        if !problem.errors.is_empty() {
+            text = format!("{}:", problem.title);
+            problem.errors.iter().for_each(|error| text.push_str(&format!("\n  - {error}")));
+        }
+        Err(text.into())
+    }
+}

@@ -1,0 +1,93 @@
+//! The command line.
+
+mod enqueue;
+mod serve;
+mod token;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    auth::Auth,
+    config::{Config, Environment, Storage},
+    secret,
+};
+
+/// What a command may fail with: the text says what to do.
+type CliError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The Character Creator of Proyecto Octavo: takes jobs, keeps characters, tells browsers.
+///
+/// Without REDIS_HOST and MONGODB_URI it keeps everything in ./data and needs no server.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    /// A file of settings, on top of the defaults; without it, octavo.toml when it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "Examples:
+  octavo                                        serve on http://127.0.0.1:4016, data in ./data
+  REDIS_HOST=localhost MONGODB_URI=mongodb://localhost/storybang JWT_SECRET=… octavo serve
+  octavo token --user ada                       print a token for ada
+  octavo enqueue Create_Character --user ada --data aria.json --wait
+
+Settings: every one is in config/default.toml; queue.concurrency is OCTAVO__QUEUE__CONCURRENCY.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve: HTTP, Socket.IO, and the workers (also the default).
+    Serve,
+    /// Put a job into a queue of a running service.
+    Enqueue(enqueue::Enqueue),
+    /// Print a token for a user, valid for an hour.
+    Token(token::Token),
+}
+
+/// Runs the command that the arguments ask for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ran = settings(cli.config).and_then(|config| match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config),
+        Command::Enqueue(enqueue) => enqueue.run(&config),
+        Command::Token(token) => token.run(&config),
+    });
+    ran.unwrap_or_else(|error| {
+        eprintln!("octavo: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The settings from the file, `.env`, and the environment.
+fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
+    let mut env = Environment::new();
+    match dotenvy::dotenv_iter() {
+        Ok(variables) => {
+            for variable in variables {
+                let (name, value) = variable.map_err(|error| format!(".env cannot be read: {error}"))?;
+                env.insert(name, value);
+            }
+        }
+        Err(error) if error.not_found() => {}
+        Err(error) => return Err(format!(".env cannot be read: {error}").into()),
+    }
+    env.extend(
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
+    let file = file.or_else(|| Some(PathBuf::from("octavo.toml")).filter(|path| path.exists()));
+    Ok(Config::load(file, &env)?)
+}
+
+/// The key that the service of these settings signs with.
+fn auth(config: &Config) -> Result<Auth, CliError> {
+    Ok(match &config.storage {
+        Storage::Embedded { dir, secret } => Auth::new(&secret::or_kept(secret.as_ref(), dir)?),
+        Storage::Servers { secret, .. } => Auth::new(secret),
+    })
+}

@@ -1,0 +1,186 @@
+//! The settings: typed, read once, every mistake told at once.
+//!
+//! `config/default.toml` names and explains each of them.
+
+mod settings;
+mod sources;
+
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
+
+use secrecy::SecretString;
+
+pub use settings::{Embedded, Log, LogFormat, MongoDb, Origins, Queue, Redis, Server, Socket};
+
+/// The environment as a value, so that tests need not touch the real one.
+pub type Environment = BTreeMap<String, String>;
+
+/// Everything the service is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// Socket.IO.
+    pub socket: Socket,
+    /// The queues.
+    pub queue: Queue,
+    /// Where jobs, outcomes and characters are kept.
+    pub storage: Storage,
+    /// The log.
+    pub log: Log,
+}
+
+/// Where jobs, outcomes and characters are kept: in one local file, or on real servers.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// One local file; a secret that is not given is made there.
+    Embedded {
+        /// The data directory.
+        dir: PathBuf,
+        /// The key that tokens are signed with.
+        secret: Option<SecretString>,
+    },
+    /// Redis and MongoDB.
+    Servers {
+        /// Jobs and outcomes.
+        redis: Redis,
+        /// Characters.
+        mongodb: MongoDb,
+        /// The key that tokens are signed with.
+        secret: SecretString,
+    },
+}
+
+impl Config {
+    /// Reads all settings from the built-in defaults, `file`, and `env`.
+    ///
+    /// # Errors
+    /// All mistakes at once, each with the name of its variable.
+    pub fn load(file: Option<PathBuf>, env: &Environment) -> Result<Self, Mistakes> {
+        let (settings, mut mistakes) = sources::read(file, env)?;
+        let config = settings.check(&mut mistakes);
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+
+    /// The address to listen on.
+    #[must_use]
+    pub fn host(&self) -> IpAddr {
+        let default = match self.storage {
+            Storage::Embedded { .. } => IpAddr::from([127, 0, 0, 1]),
+            Storage::Servers { .. } => IpAddr::from([0, 0, 0, 0]),
+        };
+        self.server.host.unwrap_or(default)
+    }
+}
+
+/// What is wrong with the configuration, a line for each mistake.
+#[derive(Debug, thiserror::Error)]
+pub struct Mistakes(pub Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {}:", count(self.0.len()))?;
+        for mistake in &self.0 {
+            write!(f, "\n  - {mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+fn count(n: usize) -> String {
+    if n == 1 { "a mistake".to_owned() } else { format!("{n} mistakes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(env: &[(&str, &str)]) -> Result<Config, String> {
+        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::load(None, &env).map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn nothing_set_means_the_embedded_store() {
+        let config = load(&[]).unwrap();
+        assert!(matches!(config.storage, Storage::Embedded { secret: None, .. }));
+        assert_eq!(config.server.port, 4016);
+        assert_eq!(config.socket.port, None);
+        assert!(config.host().is_loopback());
+    }
+
+    #[test]
+    fn the_platforms_variables_mean_real_servers() {
+        let config = load(&[
+            ("PORT", "0"),
+            ("PORT_MESSAGES_USERS", "4003"),
+            ("MONGODB_URI", "mongodb://localhost:27017/storybang"),
+            ("REDIS_HOST", "localhost"),
+            ("REDIS_PORT", "6380"),
+            ("JWT_SECRET", "12345"),
+            ("OCTAVO__QUEUE__CONCURRENCY", "8"),
+        ])
+        .unwrap();
+        let Storage::Servers { redis, .. } = &config.storage else { panic!("not real servers") };
+        assert_eq!((redis.host.as_str(), redis.port), ("localhost", 6380));
+        assert_eq!((config.server.port, config.socket.port, config.queue.concurrency), (0, Some(4003), 8));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_variable_and_no_secret() {
+        let error = load(&[
+            ("PORT", "99999"),
+            ("PORT_MESSAGES_USERS", "many"),
+            ("OCTAVO__QUEUE__CONCURRENCY", "0"),
+            ("OCTAVO__QUEUE__LEASE_SECONDS", "-1"),
+            ("OCTAVO__QUEUE__CONCURENCY", "1"),
+            ("OCTAVO__NOTHING", "1"),
+            ("OCTAVO__LOG__FORMAT", "xml"),
+            ("MONGODB_URI", "mongodb://user:hunter2@localhost"),
+        ])
+        .unwrap_err();
+        for variable in [
+            "PORT:",
+            "PORT_MESSAGES_USERS:",
+            "OCTAVO__QUEUE__CONCURRENCY:",
+            "OCTAVO__QUEUE__LEASE_SECONDS:",
+            "OCTAVO__QUEUE__CONCURENCY:",
+            "OCTAVO__NOTHING:",
+            "OCTAVO__LOG__FORMAT:",
+            "REDIS_HOST:",
+            "JWT_SECRET:",
+            "MONGODB_URI:",
+        ] {
+            assert!(error.contains(&format!("\n  - {variable}")), "{variable} is missing in:\n{error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_told_what_was_meant() {
+        let error = load(&[("OCTAVO__QUEUE__CONCURENCY", "1")]).unwrap_err();
+        assert!(
+            error.contains(
+                "OCTAVO__QUEUE__CONCURENCY: no such setting; did you mean OCTAVO__QUEUE__CONCURRENCY?"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown_by_debug() {
+        let config = load(&[("JWT_SECRET", "hunter2")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_is_read_and_its_mistakes_are_told() {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(&file, "[queue]\nconcurrency = 3\nconcurency = 4\n").unwrap();
+        let error = Config::load(Some(file.path().to_owned()), &Environment::new()).unwrap_err();
+        assert_eq!(error.0.len(), 1, "{error}");
+        assert!(error.0[0].contains("queue.concurency"), "{error}");
+    }
+}

@@ -1,0 +1,251 @@
+//! The settings as they are written, and the check that makes a [`Config`] of them.
+
+use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use mongodb::options::ConnectionString;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de::Error};
+
+use super::{Config, Storage};
+
+/// The HTTP server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address to listen on, when set.
+    #[serde(deserialize_with = "optional")]
+    pub host: Option<IpAddr>,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// How long running jobs may go on after SIGTERM.
+    #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
+    pub shutdown: Duration,
+}
+
+/// Socket.IO.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Socket {
+    /// A second port with Socket.IO only, when set.
+    #[serde(deserialize_with = "optional")]
+    pub port: Option<u16>,
+    /// Who may connect.
+    pub origins: Origins,
+    /// Packets that may wait for one slow socket.
+    pub buffer: usize,
+}
+
+/// Origins that browsers may connect from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Origins {
+    /// All of them.
+    Any,
+    /// These only, each as a browser sends it: `https://example.org`.
+    Only(Vec<String>),
+}
+
+impl From<String> for Origins {
+    fn from(text: String) -> Self {
+        match text.trim() {
+            "*" => Self::Any,
+            list => {
+                Self::Only(list.split(',').map(|o| o.trim().to_owned()).filter(|o| !o.is_empty()).collect())
+            }
+        }
+    }
+}
+
+/// Redis.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How long one command may take.
+    #[serde(rename = "timeout_seconds", deserialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+/// MongoDB.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MongoDb {
+    /// Connection string, with the database in its path; may hold a password.
+    pub uri: SecretString,
+    /// How long finding a server, or one operation, may take.
+    #[serde(rename = "timeout_seconds", deserialize_with = "seconds")]
+    pub timeout: Duration,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedded {
+    /// The data directory.
+    pub dir: PathBuf,
+}
+
+/// The queues.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Put before every queue name in Redis.
+    pub prefix: String,
+    /// Jobs that may run at a time, for each queue.
+    pub concurrency: usize,
+    /// Most bytes of job data that one claim takes.
+    pub claim_bytes: usize,
+    /// How long a claimed job stays ours without a sign of life.
+    #[serde(rename = "lease_seconds", deserialize_with = "seconds")]
+    pub lease: Duration,
+    /// Attempts of a job whose producer set none.
+    pub attempts: u32,
+    /// Crashes after which a job is buried.
+    pub max_crashes: u32,
+    /// How long an outcome can be asked for.
+    #[serde(rename = "outcome_seconds", deserialize_with = "seconds")]
+    pub outcome_ttl: Duration,
+}
+
+/// The log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// How it is written.
+    pub format: LogFormat,
+    /// What is written, in the language of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Pretty,
+    /// An object a line.
+    Json,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Auth {
+    secret: SecretString,
+}
+
+/// All settings as they are written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    server: Server,
+    socket: Socket,
+    auth: Auth,
+    redis: Redis,
+    mongodb: MongoDb,
+    embedded: Embedded,
+    queue: Queue,
+    log: Log,
+}
+
+impl Settings {
+    /// Checks what types cannot say; `None` when it cannot be told which storage is meant.
+    pub(super) fn check(self, mistakes: &mut Vec<String>) -> Option<Config> {
+        let mut least_one = |name: &str, value: usize| {
+            if value == 0 {
+                mistakes.push(format!("{name}: must be at least 1"));
+            }
+        };
+        least_one("OCTAVO__QUEUE__CONCURRENCY", self.queue.concurrency);
+        least_one("OCTAVO__QUEUE__CLAIM_BYTES", self.queue.claim_bytes);
+        least_one("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize);
+        least_one("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize);
+        least_one("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes);
+        least_one("OCTAVO__SOCKET__BUFFER", self.socket.buffer);
+        if self.queue.lease < Duration::from_secs(3) {
+            mistakes.push(
+                "OCTAVO__QUEUE__LEASE_SECONDS: must be at least 3, for it is renewed at a third".to_owned(),
+            );
+        }
+        if self.queue.outcome_ttl.is_zero() {
+            mistakes.push("OCTAVO__QUEUE__OUTCOME_SECONDS: must be at least 1".to_owned());
+        }
+        if let Err(error) = self.log.filter.parse::<tracing_subscriber::filter::Targets>() {
+            if tracing_subscriber::EnvFilter::try_new(&self.log.filter).is_err() {
+                mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
+            }
+        }
+        let storage = storage(self.auth.secret, self.redis, self.mongodb, self.embedded, mistakes);
+        storage.map(|storage| Config {
+            server: self.server,
+            socket: self.socket,
+            queue: self.queue,
+            storage,
+            log: self.log,
+        })
+    }
+}
+
+fn storage(
+    secret: SecretString,
+    redis: Redis,
+    mongodb: MongoDb,
+    embedded: Embedded,
+    mistakes: &mut Vec<String>,
+) -> Option<Storage> {
+    const EITHER: &str = "set both to use real servers, or neither to use the embedded store";
+    let secret = Some(secret).filter(|secret| !secret.expose_secret().is_empty());
+    let (has_redis, has_mongodb) = (!redis.host.is_empty(), !mongodb.uri.expose_secret().is_empty());
+    if !has_redis && !has_mongodb {
+        return Some(Storage::Embedded { dir: embedded.dir, secret });
+    }
+    if !has_redis {
+        mistakes.push(format!("REDIS_HOST: is not set, but MONGODB_URI is; {EITHER}"));
+    }
+    if has_mongodb {
+        mistakes.extend(uri_mistake(&mongodb.uri));
+    } else {
+        mistakes.push(format!("MONGODB_URI: is not set, but REDIS_HOST is; {EITHER}"));
+    }
+    if secret.is_none() {
+        mistakes
+            .push("JWT_SECRET: is not set; it is the key that the platform signs its tokens with".to_owned());
+    }
+    Some(Storage::Servers { redis, mongodb, secret: secret? })
+}
+
+/// What is wrong with a connection string, without saying what is in it: it may hold a password.
+fn uri_mistake(uri: &SecretString) -> Option<String> {
+    match ConnectionString::parse(uri.expose_secret()) {
+        Err(_) => Some(
+            "MONGODB_URI: is not a connection string like mongodb://localhost:27017/storybang".to_owned(),
+        ),
+        Ok(parsed) if parsed.default_database.is_none() => Some(
+            "MONGODB_URI: names no database; end it in one, as in mongodb://localhost:27017/storybang"
+                .to_owned(),
+        ),
+        Ok(_) => None,
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// A value that may be left empty.
+fn optional<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| D::Error::custom(format!("\"{text}\": {error}")))
+}

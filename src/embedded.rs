@@ -1,0 +1,87 @@
+//! The one local file of the embedded default: an SQLite database that queue, outcomes and characters share.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::Connection;
+
+const SCHEMA: &str = include_str!("embedded.sql");
+
+/// The open file; clones share it. One process at a time holds a data directory.
+#[derive(Clone)]
+pub struct Embedded {
+    connection: Arc<Mutex<Connection>>,
+    _lock: Arc<File>,
+}
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be made or written.
+    #[error("the data directory {0} cannot be used: {1}")]
+    Directory(PathBuf, #[source] io::Error),
+    /// Another process holds it.
+    #[error("the data directory {0} is in use by another octavo; stop it, or set OCTAVO__EMBEDDED__DIR")]
+    InUse(PathBuf),
+    /// The database cannot be opened.
+    #[error("the database in {0} cannot be opened: {1}")]
+    Database(PathBuf, #[source] rusqlite::Error),
+}
+
+/// Why an operation on the file failed: a full disk, say.
+#[derive(Debug, thiserror::Error)]
+#[error("the embedded store failed: {0}")]
+pub struct EmbeddedError(#[from] rusqlite::Error);
+
+impl Embedded {
+    /// Opens, or makes, the database in `dir`.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or is in use.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let unusable = |error| OpenError::Directory(dir.to_owned(), error);
+        fs::create_dir_all(dir).map_err(unusable)?;
+        let lock = File::create(dir.join("octavo.lock")).map_err(unusable)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::InUse(dir.to_owned()),
+            TryLockError::Error(error) => unusable(error),
+        })?;
+        let connection =
+            database(&dir.join("octavo.db")).map_err(|error| OpenError::Database(dir.to_owned(), error))?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Arc::new(lock) })
+    }
+
+    /// Runs `work` in a transaction, off the async threads.
+    ///
+    /// # Errors
+    /// What SQLite says; nothing of `work` is kept then.
+    pub async fn transaction<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, EmbeddedError> {
+        let connection = Arc::clone(&self.connection);
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic in earlier work has rolled its transaction back: the connection is sound.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction()?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        });
+        match done.await {
+            Ok(result) => result,
+            Err(panic) => Err(EmbeddedError(rusqlite::Error::ToSqlConversionFailure(panic.into()))),
+        }
+    }
+}
+
+fn database(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}

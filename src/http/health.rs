@@ -1,0 +1,93 @@
+//! `GET /health` and `GET /metrics`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+
+use super::{Mode, problem::Problem};
+use crate::queue::Counts;
+
+/// A part that does not answer within this is not well.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    mode: Mode,
+    version: &'static str,
+    queue: Part,
+    store: Part,
+    queues: BTreeMap<&'static str, Counts>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl From<Option<String>> for Part {
+    fn from(error: Option<String>) -> Self {
+        Self { status: word(error.is_none()), error }
+    }
+}
+
+fn word(well: bool) -> &'static str {
+    if well { "ok" } else { "unavailable" }
+}
+
+/// Whether the queue and the store answer: 200 or 503, and how many jobs there are.
+pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoResponse {
+    let store = async {
+        match tokio::time::timeout(PATIENCE, state.store.ping()).await {
+            Ok(pinged) => pinged.err().map(|error| error.to_string()),
+            Err(_) => Some("the store of characters does not answer".to_owned()),
+        }
+    };
+    let (counted, store) = tokio::join!(count(&state), store);
+    let (queues, queue) = match counted {
+        Ok(queues) => (queues, None),
+        Err(error) => (BTreeMap::new(), Some(error)),
+    };
+    let well = queue.is_none() && store.is_none();
+    let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let version = env!("CARGO_PKG_VERSION");
+    let health = Health {
+        status: word(well),
+        mode: state.mode,
+        version,
+        queue: queue.into(),
+        store: store.into(),
+        queues,
+    };
+    (code, Json(health))
+}
+
+/// The counters as Prometheus reads them.
+pub(super) async fn metrics(State(state): State<Arc<super::State>>) -> Result<impl IntoResponse, Problem> {
+    match count(&state).await {
+        Ok(counts) => counts.into_iter().for_each(|(queue, counts)| state.metrics.queue(queue, counts)),
+        Err(error) => tracing::warn!(error, "metrics without the counts of the queues"),
+    }
+    let text = state.metrics.encode().map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}
+
+async fn count(state: &super::State) -> Result<BTreeMap<&'static str, Counts>, String> {
+    let count = async {
+        let mut counts = BTreeMap::new();
+        for (&name, route) in &state.routes {
+            counts.insert(name, route.queue.counts().await.map_err(|error| error.to_string())?);
+        }
+        Ok(counts)
+    };
+    let counted = tokio::time::timeout(PATIENCE, count).await;
+    counted.unwrap_or_else(|_| Err("the queue does not answer".to_owned()))
+}

@@ -1,0 +1,134 @@
+//! `POST /v1/jobs` and `GET /v1/jobs/{id}`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequestParts, Path, State, rejection::BytesRejection},
+    http::{StatusCode, header, request::Parts},
+    response::{AppendHeaders, IntoResponse},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{error::Category, value::RawValue};
+
+use super::{Route, problem::Problem};
+use crate::{
+    auth::{Caller, TokenError},
+    pipeline::{FieldError, Rejected},
+    queue::{Look, State as JobState},
+};
+
+/// Who sends a request, and the token that proves it.
+pub(super) struct Bearer {
+    caller: Caller,
+    token: String,
+}
+
+impl FromRequestParts<Arc<super::State>> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<super::State>) -> Result<Self, Problem> {
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
+        let header = header.to_str().map_err(|_| TokenError::Malformed)?;
+        let (scheme, token) = header.split_once(' ').ok_or(TokenError::Malformed)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(TokenError::Malformed.into());
+        }
+        Ok(Self { caller: state.auth.verify(token.trim())?, token: token.trim().to_owned() })
+    }
+}
+
+#[derive(Deserialize)]
+struct NewJob<'a> {
+    queue: Option<String>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Accepted<'a> {
+    id: &'a str,
+    queue: &'a str,
+    status_url: &'a str,
+}
+
+/// Takes a job: 202 with its id, once it is in its queue.
+pub(super) async fn create(
+    State(state): State<Arc<super::State>>,
+    bearer: Bearer,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::too_large("the job is larger than this service takes; use smaller images")
+        }
+        _ => Problem::bad_request(rejection.body_text()),
+    })?;
+    let (route, queue, data) = admit(&state, &bearer, &body)?;
+    let id = route.queue.push(data).await?;
+    let status_url = format!("/v1/jobs/{id}");
+    let accepted = Json(Accepted { id: &id, queue, status_url: &status_url }).into_response();
+    Ok((StatusCode::ACCEPTED, AppendHeaders([(header::LOCATION, status_url)]), accepted))
+}
+
+/// Checks a body, and gives the data to enqueue and where.
+fn admit<'s>(
+    state: &'s super::State,
+    bearer: &Bearer,
+    body: &[u8],
+) -> Result<(&'s Route, &'static str, Vec<u8>), Problem> {
+    let NewJob { queue, data } = serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => Problem::invalid(vec![FieldError::new(
+            "body",
+            format!("is not {{\"queue\", \"data\"}}: {error}"),
+        )]),
+        _ => Problem::bad_request(format!("the body is not valid JSON: {error}")),
+    })?;
+    let missing = [("queue", queue.is_none()), ("data", data.is_none())];
+    let missing: Vec<_> = missing
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(field, _)| FieldError::new(*field, "is missing"))
+        .collect();
+    let (Some(queue), Some(data)) = (queue, data) else { return Err(Problem::invalid(missing)) };
+    let Some((name, route)) = state.routes.get_key_value(queue.as_str()) else {
+        let known = state.routes.keys().copied().collect::<Vec<_>>().join(", ");
+        return Err(Problem::not_found(format!("there is no queue \"{queue}\"; there are {known}")));
+    };
+    let Bearer { caller, token } = bearer;
+    match route.intake.admit(name, data.get().as_bytes(), caller, token) {
+        Ok(data) => Ok((route, name, data)),
+        Err(Rejected::AnotherUser) => {
+            Err(Problem::forbidden("data.Id is not the user of the token; leave it out"))
+        }
+        Err(Rejected::Invalid(invalid)) => Err(Problem::invalid(invalid.fields)),
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    id: String,
+    queue: &'static str,
+    state: JobState,
+    outcome: Option<Box<RawValue>>,
+}
+
+/// Where a job of the caller stands; another's is not found.
+pub(super) async fn show(
+    State(state): State<Arc<super::State>>,
+    Bearer { caller, .. }: Bearer,
+    Path(id): Path<String>,
+) -> Result<Json<Status>, Problem> {
+    for (&queue, route) in &state.routes {
+        let Some(Look { state, data, outcome }) = route.queue.look(&id).await? else { continue };
+        let owner = match (&outcome, data) {
+            (Some(outcome), _) => Some(outcome.user.clone()),
+            (None, data) => data.and_then(|data| route.intake.owner(queue, &data)),
+        };
+        if owner.as_deref() == Some(caller.user()) {
+            return Ok(Json(Status { id, queue, state, outcome: outcome.map(|outcome| outcome.profile) }));
+        }
+    }
+    Err(Problem::not_found("you have no such job, or its outcome is no longer kept"))
+}

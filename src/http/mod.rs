@@ -1,0 +1,99 @@
+//! The HTTP side: the jobs API, health and metrics, and the page.
+
+mod health;
+mod jobs;
+mod page;
+mod problem;
+mod token;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, header},
+    routing::{get, post},
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::{
+    auth::Auth,
+    character::Store,
+    config::{Config, Origins, Storage},
+    metrics::Metrics,
+    pipeline::Intake,
+    queue::Queue,
+};
+
+/// What the handlers share.
+pub struct State {
+    /// Checks and makes tokens.
+    pub auth: Arc<Auth>,
+    /// Where jobs for each queue go.
+    pub routes: BTreeMap<&'static str, Route>,
+    /// The store, to see whether it answers.
+    pub store: Arc<dyn Store>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// `embedded` or `servers`.
+    pub mode: Mode,
+}
+
+/// Where jobs for one queue go: through the door, into the queue.
+#[derive(Clone)]
+pub struct Route {
+    /// Checks a job.
+    pub intake: Arc<dyn Intake>,
+    /// Keeps it.
+    pub queue: Arc<dyn Queue>,
+}
+
+/// Which storage the service runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "see config::Storage")]
+pub enum Mode {
+    Embedded,
+    Servers,
+}
+
+impl From<&Storage> for Mode {
+    fn from(storage: &Storage) -> Self {
+        match storage {
+            Storage::Embedded { .. } => Self::Embedded,
+            Storage::Servers { .. } => Self::Servers,
+        }
+    }
+}
+
+/// All routes.
+pub fn router(state: Arc<State>, config: &Config) -> Router {
+    let api = Router::new()
+        .route("/v1/jobs", post(jobs::create))
+        .route("/v1/jobs/{id}", get(jobs::show))
+        .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
+        .layer(cors(&config.socket.origins));
+    let mut router = Router::new()
+        .merge(api)
+        .merge(page::router())
+        .route("/health", get(health::health))
+        .route("/metrics", get(health::metrics));
+    if state.mode == Mode::Embedded {
+        router = router.route("/v1/token", post(token::create));
+    }
+    router
+        .fallback(problem::no_such_page)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .with_state(state)
+}
+
+fn cors(origins: &Origins) -> CorsLayer {
+    let origins = match origins {
+        Origins::Any => AllowOrigin::any(),
+        Origins::Only(list) => AllowOrigin::list(list.iter().filter_map(|origin| origin.parse().ok())),
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+}

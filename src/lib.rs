@@ -1,0 +1,33 @@
+//! Octavo takes jobs from queues, does them on behalf of users, and tells the users' browsers.
+//!
+//! ```text
+//!  producers                                    one process of octavo
+//!  ─────────                                    ───────────────────────────────────────────────────
+//!  apalis (Rust)    ─┐                          queue ──► pipeline ──► auth ──► character ──► store
+//!  POST /v1/jobs     ├─► Redis, or one file ──►   ▲                                 │
+//!  octavo enqueue   ─┘                            │                                 ▼
+//!                                                 └── ack + outcome (one step) ◄─ Outcome
+//!                                                                                   │
+//!  browsers ◄── Socket.IO rooms ◄── notifier ◄──────────────────────────────────────┘
+//!  admins   ◄── /health /metrics
+//! ```
+//!
+//! The modules in reading order: [`app`] puts everything together from the [`config`]; a [`queue`] gives jobs to the
+//! [`pipeline`], which asks [`auth`] who the caller is and lets a domain ([`character`]) do the work; the [`outcome`]
+//! goes to the [`notifier`] and back into the queue with the acknowledgement; [`http`] is the other way in.
+
+pub mod app;
+pub mod auth;
+mod backoff;
+pub mod character;
+pub mod cli;
+pub mod config;
+pub mod embedded;
+pub mod http;
+pub mod metrics;
+pub mod notifier;
+pub mod outcome;
+pub mod pipeline;
+pub mod queue;
+mod secret;
+mod telemetry;

@@ -1,0 +1,100 @@
+//! What is counted, in Prometheus' text format.
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::queue::Counts;
+
+/// The counters of one running service.
+pub struct Metrics {
+    registry: Registry,
+    jobs: Family<JobLabels, Counter>,
+    seconds: Family<QueueLabels, Histogram>,
+    queued: Family<StateLabels, Gauge<u64, AtomicU64>>,
+    sockets: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    queue: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    queue: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    queue: &'static str,
+    state: &'static str,
+}
+
+/// Every word a job's end can be told in.
+const OUTCOMES: [&str; 5] = ["done", "refused", "retry", "buried", "lost"];
+
+impl Metrics {
+    /// Counters at zero for `queues`.
+    pub fn new(queues: impl IntoIterator<Item = &'static str>) -> Self {
+        let jobs = Family::<JobLabels, Counter>::default();
+        let seconds = Family::<QueueLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+        });
+        for queue in queues {
+            OUTCOMES.iter().for_each(|outcome| drop(jobs.get_or_create(&JobLabels { queue, outcome })));
+            drop(seconds.get_or_create(&QueueLabels { queue }));
+        }
+        let (queued, sockets) = (Family::default(), Gauge::default());
+        let mut registry = Registry::with_prefix("octavo");
+        registry.register("jobs", "Jobs by what became of them", jobs.clone());
+        registry.register_with_unit(
+            "job_duration",
+            "Time from claim to outcome",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        registry.register("queue_jobs", "Jobs in the queues by state", queued.clone());
+        registry.register("sockets", "Signed-in sockets", sockets.clone());
+        Self { registry, jobs, seconds, queued, sockets }
+    }
+
+    /// Counts one end of a job.
+    pub fn job(&self, queue: &'static str, outcome: &'static str, took: Duration) {
+        self.jobs.get_or_create(&JobLabels { queue, outcome }).inc();
+        self.seconds.get_or_create(&QueueLabels { queue }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a socket in (`1`) or out (`-1`).
+    pub fn socket(&self, change: i64) {
+        self.sockets.inc_by(change);
+    }
+
+    /// Notes how many jobs `queue` has.
+    pub fn queue(&self, queue: &'static str, counts: Counts) {
+        let states = [
+            ("waiting", counts.waiting),
+            ("delayed", counts.delayed),
+            ("active", counts.active),
+            ("dead", counts.dead),
+        ];
+        for (state, count) in states {
+            self.queued.get_or_create(&StateLabels { queue, state }).set(count);
+        }
+    }
+
+    /// All of it as text.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,97 @@
+//! What a job comes to: the [`Outcome`] that its user is told, or the [`Failure`] that says what the queue does next.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// What a user is told of one job. Exactly one per job.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The user's id.
+    pub user: String,
+    /// The `Profile_Response` as it goes over the wire: `{"Message": …, "Status": true}`.
+    pub profile: Box<RawValue>,
+}
+
+/// A successful answer, serialised once: a text, or documents.
+#[derive(Debug)]
+pub struct Reply(Box<RawValue>);
+
+impl Reply {
+    /// A reply that carries `message`.
+    ///
+    /// # Errors
+    /// When `message` cannot be written as JSON.
+    pub fn new(message: &impl Serialize) -> Result<Self, serde_json::Error> {
+        to_raw_value(message).map(Self)
+    }
+}
+
+/// Why there is no success, sorted by what happens next.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request is wrong: the user is told, and the job is done.
+    Refused(Refusal),
+    /// The world was not ready: the job is tried again. The text is for the log.
+    Retry(String),
+    /// The job can never be done: it is buried with this reason, and the user is told.
+    Abort(String),
+}
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The token does not prove that the job is its user's.
+    #[error("session expired: {0}")]
+    Session(#[from] crate::auth::TokenError),
+    /// What the job names is not there, or not the caller's.
+    #[error("{0}")]
+    NotFound(&'static str),
+}
+
+impl Refusal {
+    /// What the user is told.
+    #[must_use]
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "Session expired. Please log in again.",
+            Self::NotFound(_) => FAILED,
+        }
+    }
+}
+
+/// What the user is told of anything that fails for good, except an expired session.
+pub const FAILED: &str = "Error processing job";
+
+#[derive(Serialize)]
+struct Profile<'a, M: ?Sized> {
+    #[serde(rename = "Message")]
+    message: &'a M,
+    #[serde(rename = "Status")]
+    status: bool,
+}
+
+impl Outcome {
+    /// The job was done.
+    ///
+    /// # Errors
+    /// When the reply cannot be written as JSON.
+    pub fn success(user: String, reply: &Reply) -> Result<Self, serde_json::Error> {
+        Self::new(user, &*reply.0, true)
+    }
+
+    /// The job failed for good.
+    ///
+    /// # Errors
+    /// When the message cannot be written as JSON.
+    pub fn failure(user: String, message: &str) -> Result<Self, serde_json::Error> {
+        Self::new(user, message, false)
+    }
+
+    fn new<M: Serialize + ?Sized>(
+        user: String,
+        message: &M,
+        status: bool,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self { user, profile: to_raw_value(&Profile { message, status })? })
+    }
+}

@@ -1,0 +1,63 @@
+//! Leases jobs that are due.
+
+use std::{sync::LazyLock, time::Duration};
+
+use redis::{RedisResult, Script};
+use ulid::Ulid;
+
+use super::ApalisQueue;
+use crate::queue::{Claim, Job, Lease};
+
+static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
+
+/// `{id, data, attempts, max_attempts, crashes, claims, ms of its first claim}`
+type Row = (String, Vec<u8>, Option<u32>, Option<u32>, Option<u32>, Option<u32>, Option<i64>);
+
+pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize) -> RedisResult<Claim> {
+    let keys = &queue.keys;
+    let (rows, broken, next_due, now): (Vec<Row>, _, i64, i64) = CLAIM
+        .key(&keys.active)
+        .key(&keys.scheduled)
+        .key(&keys.data)
+        .key(&keys.leases)
+        .key(&keys.dead)
+        .key(format!("{}{lease}", keys.claim))
+        .arg(&**lease)
+        .arg(max)
+        .arg(queue.claim_bytes)
+        .arg(queue.lease.as_millis())
+        .arg(&keys.meta)
+        .invoke_async(&mut queue.redis())
+        .await?;
+    Ok(Claim {
+        jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
+        broken,
+        next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
+    })
+}
+
+fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
+    let (id, data, attempts, max_attempts, crashes, claims, first_claimed) = row;
+    Job {
+        created_ms: created_ms(&id).or(first_claimed).unwrap_or(now),
+        claimed_ms: now,
+        id,
+        queue,
+        data,
+        attempt: attempts.unwrap_or(0) + 1,
+        max_attempts: max_attempts.filter(|max| *max != STOCK_ATTEMPTS),
+        crashes: crashes.unwrap_or(0),
+        claims: claims.unwrap_or(1),
+        lease: Lease::clone(lease),
+    }
+}
+
+/// What a stock push writes when the producer said nothing.
+const STOCK_ATTEMPTS: u32 = 25;
+
+/// When a job was made, if its id tells: a stock push makes ULIDs. Else the time of its first claim stands in, which
+/// stays the same too.
+fn created_ms(id: &str) -> Option<i64> {
+    let id: Ulid = id.parse().ok()?;
+    i64::try_from(id.timestamp_ms()).ok()
+}

@@ -1,0 +1,22 @@
+//! Counts the jobs of a queue by state.
+
+use redis::RedisResult;
+
+use super::ApalisQueue;
+use crate::queue::Counts;
+
+pub(super) async fn count(queue: &ApalisQueue) -> RedisResult<Counts> {
+    let keys = &queue.keys;
+    let mut redis = queue.redis();
+    let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
+    let now = format!("{seconds}.{micros:06}");
+    let (listed, due, later, active, dead): (u64, u64, u64, u64, u64) = redis::pipe()
+        .llen(&keys.active)
+        .zcount(&keys.scheduled, "-inf", &now)
+        .zcount(&keys.scheduled, format!("({now}"), "+inf")
+        .zcard(&keys.leases)
+        .scard(&keys.dead)
+        .query_async(&mut redis)
+        .await?;
+    Ok(Counts { waiting: listed + due, delayed: later, active, dead })
+}

@@ -1,0 +1,39 @@
+//! The names of a queue's keys in Redis.
+
+use apalis_redis::Config as Layout;
+
+/// Keys of one queue. The first five are apalis-redis', the others are ours beside them.
+pub(super) struct Keys {
+    /// List of ids that can be claimed, oldest first.
+    pub active: String,
+    /// Sorted set of ids by the time they fall due, in seconds. Every stock push goes here.
+    pub scheduled: String,
+    /// Hash of data by id.
+    pub data: String,
+    /// Prefix of the hash of one job: `<queue>:meta:<id>`.
+    pub meta: String,
+    /// Set of ids of dead letters.
+    pub dead: String,
+    /// Sorted set of leased ids by the time the lease runs out, in milliseconds.
+    pub leases: String,
+    /// Prefix of the list of ids that one claim gave: `<queue>:claim:<lease>`.
+    pub claim: String,
+    /// Prefix of a kept outcome: `<queue>:outcome:<id>`.
+    pub outcome: String,
+}
+
+impl Keys {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let ours = |name: &str| format!("{}:{name}", layout.queue.as_ref());
+        Self {
+            active: layout.active_jobs_list(),
+            scheduled: layout.scheduled_jobs_set(),
+            data: layout.job_data_hash(),
+            meta: layout.job_meta_hash() + ":",
+            dead: layout.dead_jobs_set(),
+            leases: ours("leases"),
+            claim: ours("claim:"),
+            outcome: ours("outcome:"),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+-- Prolongs leases.
+-- KEYS  1 leases (zset, ms)
+-- ARGV  1 prefix of meta hashes  2 lease, ms, then for each job: id, lease token
+-- Returns for each job 1, or 0 when the lease is not ours (any more).
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local renewed = {}
+for i = 3, #ARGV, 2 do
+  local ours = redis.call('HGET', ARGV[1] .. ARGV[i], 'lease') == ARGV[i + 1]
+  if ours then redis.call('ZADD', KEYS[1], 'XX', now + ARGV[2], ARGV[i]) end
+  renewed[#renewed + 1] = ours and 1 or 0
+end
+return renewed

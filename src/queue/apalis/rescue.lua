@@ -1,0 +1,17 @@
+-- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted.
+-- KEYS  1 active (list)  2 leases (zset, ms)
+-- ARGV  1 prefix of meta hashes  2 how many at the most
+-- Returns how many.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[2])
+for i = #ids, 1, -1 do
+  local id, meta = ids[i], ARGV[1] .. ids[i]
+  redis.call('ZREM', KEYS[2], id)
+  redis.call('HDEL', meta, 'lease')
+  redis.call('HINCRBY', meta, 'crashes', 1)
+  redis.call('HSET', meta, 'status', 'Pending')
+  redis.call('LPUSH', KEYS[1], id)
+end
+return #ids

@@ -1,0 +1,29 @@
+//! Takes back jobs whose lease has run out.
+
+use std::sync::LazyLock;
+
+use redis::{RedisResult, Script};
+
+use super::ApalisQueue;
+
+static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rescue.lua")));
+
+/// Jobs in one script at the most.
+const BATCH: usize = 500;
+
+pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {
+    let mut total = 0;
+    loop {
+        let rescued: usize = RESCUE
+            .key(&queue.keys.active)
+            .key(&queue.keys.leases)
+            .arg(&queue.keys.meta)
+            .arg(BATCH)
+            .invoke_async(&mut queue.redis())
+            .await?;
+        total += rescued;
+        if rescued < BATCH {
+            return Ok(total);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Wakes idle queues: Redis tells when a key changes that jobs are pushed to.
+//!
+//! A stock push only adds to a sorted set, which nobody can block on without taking from it; so the connection asks
+//! for client-side caching in broadcast mode (`CLIENT TRACKING`, Redis 6) of the keys `active` and `scheduled`.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value};
+use tokio::sync::{Notify, mpsc};
+
+use super::ApalisQueue;
+use crate::backoff::Backoff;
+
+/// A silent connection is asked for a sign of life this often.
+const PING_EVERY: Duration = Duration::from_secs(3);
+
+/// Listens for pushes to a number of queues, over a connection of its own.
+pub struct Listener {
+    client: Client,
+    timeout: Duration,
+    wakes: HashMap<String, Arc<Notify>>,
+}
+
+impl Listener {
+    /// A listener for `queues`.
+    pub fn new<'a>(
+        client: Client,
+        timeout: Duration,
+        queues: impl IntoIterator<Item = &'a Arc<ApalisQueue>>,
+    ) -> Self {
+        let wakes = queues.into_iter().flat_map(|queue| {
+            [&queue.keys.active, &queue.keys.scheduled].map(|key| (key.clone(), Arc::clone(&queue.wake)))
+        });
+        Self { client, timeout, wakes: wakes.collect() }
+    }
+
+    /// Listens until dropped; a lost connection is made again, and wakes all queues, for something may have come.
+    pub async fn run(self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.listen(&mut backoff).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            let pause = backoff.next();
+            tracing::warn!(%error, ?pause, "cannot hear of new jobs, trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn listen(&self, backoff: &mut Backoff) -> RedisResult<std::convert::Infallible> {
+        let (sender, mut pushes) = mpsc::unbounded_channel::<PushInfo>();
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout))
+            .set_push_sender(sender);
+        let mut redis = self.client.get_multiplexed_async_connection_with_config(&settings).await?;
+        let mut tracking = redis::cmd("CLIENT");
+        tracking.arg("TRACKING").arg("ON").arg("BCAST");
+        for key in self.wakes.keys() {
+            tracking.arg("PREFIX").arg(key);
+        }
+        tracking.query_async::<()>(&mut redis).await?;
+        *backoff = Backoff::default();
+        self.wakes.values().for_each(|wake| wake.notify_one());
+        loop {
+            match tokio::time::timeout(PING_EVERY, pushes.recv()).await {
+                Ok(Some(push)) if push.kind == PushKind::Invalidate => self.wake(&push.data),
+                Ok(Some(push)) if push.kind == PushKind::Disconnection => return Err(closed()),
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(closed()),
+                Err(_) => redis::cmd("PING").query_async::<()>(&mut redis).await?,
+            }
+        }
+    }
+
+    /// `data` is a list with the list of changed keys; without a list, everything may have changed.
+    fn wake(&self, data: &[Value]) {
+        let Some(Value::Array(keys)) = data.first() else {
+            self.wakes.values().for_each(|wake| wake.notify_one());
+            return;
+        };
+        for key in keys {
+            if let Value::BulkString(key) = key
+                && let Some(wake) = std::str::from_utf8(key).ok().and_then(|key| self.wakes.get(key))
+            {
+                wake.notify_one();
+            }
+        }
+    }
+}
+
+fn closed() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
+}

@@ -1,0 +1,70 @@
+//! Leases jobs that are due.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{EmbeddedQueue, millis, now_ms};
+use crate::queue::{Claim, Job, Lease, QueueError};
+
+pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
+    let (name, bytes, lease, now) = (queue.name, queue.claim_bytes, Lease::clone(lease), now_ms());
+    let until = now + millis(queue.lease);
+    let work = move |tx: &Transaction<'_>| {
+        let jobs = due(tx, name, now, &lease, max, bytes)?;
+        let mut update = tx.prepare_cached(
+            "UPDATE jobs SET state = 'active', claims = claims + 1, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
+        )?;
+        for job in &jobs {
+            update.execute(params![&*lease, until, name, job.id])?;
+        }
+        let next_due = if jobs.is_empty() { next_due(tx, name, now)? } else { None };
+        Ok(Claim { jobs, broken: Vec::new(), next_due })
+    };
+    Ok(queue.file.transaction(work).await?)
+}
+
+fn due(
+    tx: &Transaction<'_>,
+    name: &'static str,
+    now: i64,
+    lease: &Lease,
+    max: usize,
+    max_bytes: usize,
+) -> rusqlite::Result<Vec<Job>> {
+    let select = "SELECT id, data, created, attempts, crashes, claims FROM jobs
+        WHERE queue = ? AND state = 'waiting' AND due <= ? ORDER BY due, seq LIMIT ?";
+    let mut select = tx.prepare_cached(select)?;
+    let mut rows = select.query(params![name, now, i64::try_from(max).unwrap_or(i64::MAX)])?;
+    let (mut jobs, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let job = job(row, name, lease, now)?;
+        bytes += job.data.len();
+        jobs.push(job);
+        if bytes >= max_bytes {
+            break;
+        }
+    }
+    Ok(jobs)
+}
+
+fn job(row: &Row<'_>, queue: &'static str, lease: &Lease, now: i64) -> rusqlite::Result<Job> {
+    Ok(Job {
+        id: row.get(0)?,
+        queue,
+        data: row.get(1)?,
+        created_ms: row.get(2)?,
+        claimed_ms: now,
+        attempt: row.get::<_, u32>(3)? + 1,
+        max_attempts: None,
+        crashes: row.get(4)?,
+        claims: row.get::<_, u32>(5)? + 1,
+        lease: Lease::clone(lease),
+    })
+}
+
+fn next_due(tx: &Transaction<'_>, name: &str, now: i64) -> rusqlite::Result<Option<Duration>> {
+    let select = "SELECT due FROM jobs WHERE queue = ? AND state = 'waiting' ORDER BY due LIMIT 1";
+    let due: Option<i64> = tx.prepare_cached(select)?.query_row([name], |row| row.get(0)).optional()?;
+    Ok(due.map(|due| Duration::from_millis(u64::try_from(due - now).unwrap_or(0))))
+}

@@ -1,0 +1,175 @@
+//! A queue in the embedded file, with the same semantics as the one in Redis.
+
+mod claim;
+mod settle;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use ulid::Ulid;
+
+use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement, State};
+use crate::{
+    config,
+    embedded::{Embedded, EmbeddedError},
+    outcome::Outcome,
+};
+
+/// One queue in the table `jobs`.
+pub struct EmbeddedQueue {
+    name: &'static str,
+    file: Embedded,
+    claim_bytes: usize,
+    lease: Duration,
+    outcome_ttl: Duration,
+    wake: Notify,
+}
+
+impl EmbeddedQueue {
+    /// The queue `name` in `file`. What is leased was leased by a process that is gone, for one at a time holds the
+    /// file: it is taken back at once, with a crash counted.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn open(
+        name: &'static str,
+        file: Embedded,
+        config: &config::Queue,
+    ) -> Result<Self, QueueError> {
+        file.transaction(move |tx| take_back(tx, name, i64::MAX)).await?;
+        Ok(Self {
+            name,
+            file,
+            claim_bytes: config.claim_bytes,
+            lease: config.lease,
+            outcome_ttl: config.outcome_ttl,
+            wake: Notify::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl Queue for EmbeddedQueue {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
+        let (queue, id, now) = (self.name, Ulid::generate().to_string(), now_ms());
+        let job = id.clone();
+        let insert = "INSERT INTO jobs (queue, id, data, created, due) VALUES (?, ?, ?, ?, ?)";
+        self.file
+            .transaction(move |tx| tx.prepare_cached(insert)?.execute(params![queue, job, data, now, now]))
+            .await?;
+        self.wake.notify_one();
+        Ok(id)
+    }
+
+    async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
+        claim::claim(self, lease, max).await
+    }
+
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {
+        settle::settle(self, batch).await
+    }
+
+    async fn renew(&self, held: &[(String, Lease)]) -> Result<Vec<bool>, QueueError> {
+        let (queue, until, held) = (self.name, now_ms() + millis(self.lease), held.to_vec());
+        let update = "UPDATE jobs SET lease_until = ? WHERE queue = ? AND id = ? AND lease = ?";
+        let work = move |tx: &Transaction<'_>| {
+            let mut update = tx.prepare_cached(update)?;
+            held.iter()
+                .map(|(id, lease)| Ok(update.execute(params![until, queue, id, &**lease])? == 1))
+                .collect()
+        };
+        Ok(self.file.transaction(work).await?)
+    }
+
+    async fn rescue(&self) -> Result<usize, QueueError> {
+        let (queue, now) = (self.name, now_ms());
+        let work = move |tx: &Transaction<'_>| {
+            tx.prepare_cached("DELETE FROM outcomes WHERE expires < ?")?.execute([now])?;
+            take_back(tx, queue, now)
+        };
+        let rescued = self.file.transaction(work).await?;
+        if rescued > 0 {
+            self.wake.notify_one();
+        }
+        Ok(rescued)
+    }
+
+    async fn counts(&self) -> Result<Counts, QueueError> {
+        let (queue, now) = (self.name, now_ms());
+        let select = "SELECT count(*) FILTER (WHERE state = 'waiting' AND due <= ?2),
+                count(*) FILTER (WHERE state = 'waiting' AND due > ?2),
+                count(*) FILTER (WHERE state = 'active'), count(*) FILTER (WHERE state = 'dead')
+            FROM jobs WHERE queue = ?1";
+        let work = move |tx: &Transaction<'_>| {
+            tx.prepare_cached(select)?.query_row(params![queue, now], |row| {
+                let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                Ok(Counts { waiting: count(0)?, delayed: count(1)?, active: count(2)?, dead: count(3)? })
+            })
+        };
+        Ok(self.file.transaction(work).await?)
+    }
+
+    async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {
+        let (queue, id, now) = (self.name, id.to_owned(), now_ms());
+        Ok(self.file.transaction(move |tx| look(tx, queue, &id, now)).await?)
+    }
+
+    async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+fn look(tx: &Transaction<'_>, queue: &str, id: &str, now: i64) -> rusqlite::Result<Option<Look>> {
+    let job = "SELECT data, state, due FROM jobs WHERE queue = ? AND id = ?";
+    let job = tx.prepare_cached(job)?.query_row((queue, id), |row| {
+        let (state, due): (String, i64) = (row.get(1)?, row.get(2)?);
+        let state = match state.as_str() {
+            "active" => State::Active,
+            "dead" => State::Failed,
+            _ if due > now => State::Delayed,
+            _ => State::Waiting,
+        };
+        Ok((row.get::<_, Vec<u8>>(0)?, state))
+    });
+    let outcome = "SELECT user, profile FROM outcomes WHERE queue = ? AND job = ? AND expires >= ?";
+    let outcome = tx
+        .prepare_cached(outcome)?
+        .query_row(params![queue, id, now], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .and_then(|(user, profile)| {
+            RawValue::from_string(profile).ok().map(|profile| Outcome { user, profile })
+        });
+    Ok(match (job.optional()?, outcome) {
+        (Some((data, state)), outcome) => Some(Look { state, data: Some(data), outcome }),
+        (None, Some(outcome)) => Some(Look { state: State::Done, data: None, outcome: Some(outcome) }),
+        (None, None) => None,
+    })
+}
+
+/// Takes back jobs whose lease ran out before `now`.
+fn take_back(tx: &Transaction<'_>, queue: &str, now: i64) -> rusqlite::Result<usize> {
+    let update = "UPDATE jobs SET state = 'waiting', lease = NULL, lease_until = NULL, crashes = crashes + 1
+        WHERE queue = ? AND state = 'active' AND lease_until <= ?";
+    tx.prepare_cached(update)?.execute((queue, now))
+}
+
+fn now_ms() -> i64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl From<EmbeddedError> for QueueError {
+    fn from(error: EmbeddedError) -> Self {
+        Self(error.into())
+    }
+}

@@ -1,0 +1,22 @@
+//! The log: for people on a terminal, an object a line otherwise.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::config::{Log, LogFormat};
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// When the filter is not one, or logging was started before.
+pub fn start(config: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let log = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let terminal = io::stderr().is_terminal();
+    match config.format {
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Auto if !terminal => log.json().flatten_event(true).try_init(),
+        LogFormat::Auto | LogFormat::Pretty => log.with_ansi(terminal).try_init(),
+    }
+}
