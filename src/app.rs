@@ -113,13 +113,13 @@ impl App {
             Arc::clone(&metrics),
             &config.queue,
         ));
-        let mut routes = BTreeMap::new();
+        let mut by_queue = BTreeMap::new();
         let mut workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)> = Vec::new();
         for queue in queues {
-            routes.insert(queue.name(), Route { intake: characters.clone(), queue: Arc::clone(&queue) });
+            by_queue.insert(queue.name(), Route { intake: characters.clone(), queue: Arc::clone(&queue) });
             workers.push((queue, characters.clone()));
         }
-        let state = Arc::new(http::State { auth, routes, store, metrics, mode });
+        let state = Arc::new(http::State { auth, routes: by_queue, store, metrics, mode });
         let router = http::router(state, &config).layer(sockets.clone());
         Self { config, mode, main, messages, router, sockets, notifier, workers, listener }
     }
@@ -139,7 +139,7 @@ impl App {
     /// A [`RunError`] when it ended for another reason.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         let (url, messages_url) = self.addresses().map(|(main, messages)| (url(main), messages.map(url)))?;
-        tracing::info!(url, messages_url, mode = ?self.mode, "listening");
+        tracing::info!(url, messages_url, mode = self.mode.as_str(), "listening");
 
         let (tasks, stop, end) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         if let Some(listener) = self.listener {
@@ -198,9 +198,11 @@ async fn drain(
     for consumer in consumers {
         match consumer.release().await {
             Ok(released) => {
-                tracing::warn!(released, "jobs did not finish in time and went back to their queue")
+                tracing::warn!(released, "jobs did not finish in time and went back to their queue");
             }
-            Err(error) => tracing::error!(%error, "jobs could not be given back; their leases will run out"),
+            Err(error) => {
+                tracing::error!(%error, "jobs could not be given back; their leases will run out");
+            }
         }
     }
 }

@@ -47,15 +47,22 @@ pub enum TokenError {
     AnotherUser,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// The claims that count. `exp` may have a fraction, as any number of seconds in a JWT may.
+#[derive(Deserialize)]
 struct Claims {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "Id")]
     id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
-    #[serde(default)]
-    iat: f64,
     exp: f64,
+}
+
+/// The claims of a token that we make.
+#[derive(Serialize)]
+struct NewClaims<'a> {
+    #[serde(rename = "Id")]
+    id: &'a str,
+    iat: u64,
+    exp: u64,
 }
 
 impl Auth {
@@ -111,8 +118,8 @@ impl Auth {
     /// # Errors
     /// When the key cannot sign.
     pub fn sign(&self, user: &str, lifetime: Duration) -> Result<String, jsonwebtoken::errors::Error> {
-        let iat = now().as_secs_f64().floor();
-        let claims = Claims { id: Some(user.to_owned()), sub: None, iat, exp: iat + lifetime.as_secs_f64() };
+        let iat = now().as_secs();
+        let claims = NewClaims { id: user, iat, exp: iat + lifetime.as_secs() };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
     }
 }
@@ -181,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_is_verified() {
-        let token = auth().sign("ada", Duration::from_secs(60)).unwrap();
+        let token = auth().sign("ada", Duration::from_mins(1)).unwrap();
         assert_eq!(auth().verify_for("ada", Some(&token)).unwrap().user(), "ada");
         assert_eq!(auth().verify_for("bob", Some(&token)), Err(TokenError::AnotherUser));
         assert_eq!(auth().verify_for("ada", None), Err(TokenError::Missing));

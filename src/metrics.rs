@@ -15,7 +15,7 @@ pub struct Metrics {
     registry: Registry,
     jobs: Family<JobLabels, Counter>,
     seconds: Family<QueueLabels, Histogram>,
-    queued: Family<StateLabels, Gauge<u64, AtomicU64>>,
+    states: Family<StateLabels, Gauge<u64, AtomicU64>>,
     sockets: Gauge,
 }
 
@@ -47,10 +47,12 @@ impl Metrics {
             Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
         });
         for queue in queues {
-            OUTCOMES.iter().for_each(|outcome| drop(jobs.get_or_create(&JobLabels { queue, outcome })));
+            for outcome in OUTCOMES {
+                drop(jobs.get_or_create(&JobLabels { queue, outcome }));
+            }
             drop(seconds.get_or_create(&QueueLabels { queue }));
         }
-        let (queued, sockets) = (Family::default(), Gauge::default());
+        let (states, sockets) = (Family::default(), Gauge::default());
         let mut registry = Registry::with_prefix("octavo");
         registry.register("jobs", "Jobs by what became of them", jobs.clone());
         registry.register_with_unit(
@@ -59,9 +61,9 @@ impl Metrics {
             Unit::Seconds,
             seconds.clone(),
         );
-        registry.register("queue_jobs", "Jobs in the queues by state", queued.clone());
+        registry.register("queue_jobs", "Jobs in the queues by state", states.clone());
         registry.register("sockets", "Signed-in sockets", sockets.clone());
-        Self { registry, jobs, seconds, queued, sockets }
+        Self { registry, jobs, seconds, states, sockets }
     }
 
     /// Counts one end of a job.
@@ -84,7 +86,7 @@ impl Metrics {
             ("dead", counts.dead),
         ];
         for (state, count) in states {
-            self.queued.get_or_create(&StateLabels { queue, state }).set(count);
+            self.states.get_or_create(&StateLabels { queue, state }).set(count);
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rand::RngExt;
+use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
 
 /// The kept key cannot be read or made.
@@ -28,12 +28,15 @@ pub fn or_kept(given: Option<&SecretString>, dir: &Path) -> Result<SecretString,
 
 const FILE: &str = "jwt_secret";
 
+/// Letters and digits of a made key: 256 bits.
+const LENGTH: usize = 43;
+
 fn kept(dir: &Path) -> io::Result<SecretString> {
     let path = dir.join(FILE);
     if !path.exists() {
         fs::create_dir_all(dir)?;
         let made = dir.join(format!("{FILE}.{}", std::process::id()));
-        let key: String = (0..32).map(|_| format!("{:02x}", rand::rng().random::<u8>())).collect();
+        let key = Alphanumeric.sample_string(&mut rand::rng(), LENGTH);
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made)?.write_all(key.as_bytes())?;
         // A link, unlike a rename, leaves a key alone that another process has put there meanwhile.
         let linked = fs::hard_link(&made, &path);
@@ -61,7 +64,7 @@ mod tests {
     fn a_key_is_made_once_and_kept_for_the_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let first = or_kept(None, dir.path()).unwrap();
-        assert_eq!(first.expose_secret().len(), 64);
+        assert_eq!(first.expose_secret().len(), LENGTH);
         assert_eq!(or_kept(None, dir.path()).unwrap().expose_secret(), first.expose_secret());
         assert_eq!(dir.path().join(FILE).metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(or_kept(Some(&"given".into()), dir.path()).unwrap().expose_secret(), "given");

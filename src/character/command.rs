@@ -7,11 +7,9 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::Value;
 
-use super::{
-    filter::{CharacterFilter, Document},
-    model::Changes,
-};
+use super::{filter::CharacterFilter, model::Changes};
 use crate::pipeline::{FieldError, Invalid, Request};
 
 /// What a job asks for.
@@ -50,7 +48,7 @@ struct Data {
     image_real: Text,
     #[serde(rename = "Id_Character")]
     id_character: Text,
-    filter: Option<Document>,
+    filter: Option<Value>,
 }
 
 /// Parses the data of a job of `queue`.
@@ -91,10 +89,9 @@ fn command(queue: &str, data: Data, fields: &mut Fields) -> Option<Command> {
                 image_real: image_real?,
             }))
         }
-        "Read_Character" => CharacterFilter::parse(data.filter.unwrap_or_default())
-            .map(Command::Read)
-            .map_err(|e| fields.add(e))
-            .ok(),
+        "Read_Character" => {
+            CharacterFilter::parse(data.filter).map(Command::Read).map_err(|e| fields.add(e)).ok()
+        }
         "Update_Character" => {
             let id = fields.object_id(data.id_character);
             let name = fields.optional("Name", data.name);

@@ -3,15 +3,11 @@
 //! What is allowed: `_id`, `Name`, `Description`, `User_Id`, each equal to a string, `{"$eq": …}` or
 //! `{"$in": […]}`. Everything else of MongoDB's language is refused.
 
-use std::collections::BTreeMap;
-
 use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::pipeline::FieldError;
-
-/// A filter document as it comes: a JSON object.
-pub type Document = BTreeMap<String, serde_json::Value>;
 
 const MAX_VALUES: usize = 100;
 
@@ -54,16 +50,16 @@ impl CharacterFilter {
     ///
     /// # Errors
     /// The first field that is not allowed, as `Filter.<field>`.
-    pub fn parse(document: Document) -> Result<Self, FieldError> {
-        document
-            .into_iter()
-            .map(|(field, value)| condition(&field, value))
-            .collect::<Result<_, _>>()
-            .map(Self)
+    pub fn parse(filter: Option<Value>) -> Result<Self, FieldError> {
+        let Some(filter) = filter else { return Ok(Self::default()) };
+        let Value::Object(fields) = filter else {
+            return Err(FieldError::new("Filter", "must be an object"));
+        };
+        fields.into_iter().map(|(field, value)| condition(&field, value)).collect::<Result<_, _>>().map(Self)
     }
 }
 
-fn condition(field: &str, value: serde_json::Value) -> Result<Condition, FieldError> {
+fn condition(field: &str, value: Value) -> Result<Condition, FieldError> {
     let wrong = |message: &str| FieldError::new(format!("Filter.{field}"), message);
     let text = match field {
         "_id" => None,
@@ -81,7 +77,7 @@ fn condition(field: &str, value: serde_json::Value) -> Result<Condition, FieldEr
     ids.map(Condition::Id).map_err(|_| wrong("must be 24 hexadecimal digits"))
 }
 
-fn values(value: serde_json::Value) -> Option<Vec<String>> {
+fn values(value: Value) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Values {
@@ -121,7 +117,7 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Result<CharacterFilter, String> {
-        CharacterFilter::parse(serde_json::from_str(json).unwrap()).map_err(|error| error.field)
+        CharacterFilter::parse(Some(serde_json::from_str(json).unwrap())).map_err(|error| error.field)
     }
 
     #[test]
@@ -150,6 +146,7 @@ mod tests {
             (r#"{"Name": {"$in": [{"$gt": ""}]}}"#, "Filter.Name"),
             (r#"{"User_Id": {"$ne": "u1"}}"#, "Filter.User_Id"),
             (r#"{"_id": "1"}"#, "Filter._id"),
+            (r#""everything""#, "Filter"),
         ] {
             assert_eq!(parse(json), Err(field.to_owned()), "{json}");
         }

@@ -152,11 +152,10 @@ impl Api {
         let status = response.status();
         let problem: Problem =
             response.json().await.map_err(|_| format!("{} answered {status}", self.url))?;
-        let mut text = format!("{}: {}", problem.title, problem.detail);
-        if !problem.errors.is_empty() {
-            text = format!("{}:", problem.title);
-            problem.errors.iter().for_each(|error| text.push_str(&format!("\n  - {error}")));
+        if problem.errors.is_empty() {
+            return Err(format!("{}: {}", problem.title, problem.detail).into());
         }
-        Err(text.into())
+        let errors: Vec<_> = problem.errors.iter().map(|error| format!("\n  - {error}")).collect();
+        Err(format!("{}:{}", problem.title, errors.concat()).into())
     }
 }

@@ -8,7 +8,7 @@ use super::CliError;
 use crate::config::Config;
 
 /// How long a token lives, as the platform's do.
-pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
+pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
 #[derive(Args)]
 #[command(

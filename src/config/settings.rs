@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 use mongodb::options::ConnectionString;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
+use tracing_subscriber::EnvFilter;
 
 use super::{Config, Storage};
 
@@ -176,10 +177,8 @@ impl Settings {
         if self.queue.outcome_ttl.is_zero() {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_SECONDS: must be at least 1".to_owned());
         }
-        if let Err(error) = self.log.filter.parse::<tracing_subscriber::filter::Targets>() {
-            if tracing_subscriber::EnvFilter::try_new(&self.log.filter).is_err() {
-                mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
-            }
+        if let Err(error) = EnvFilter::try_new(&self.log.filter) {
+            mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
         }
         let storage = storage(self.auth.secret, self.redis, self.mongodb, self.embedded, mistakes);
         storage.map(|storage| Config {

@@ -57,6 +57,17 @@ pub enum Mode {
     Servers,
 }
 
+impl Mode {
+    /// Its name in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Servers => "servers",
+        }
+    }
+}
+
 impl From<&Storage> for Mode {
     fn from(storage: &Storage) -> Self {
         match storage {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 use crate::pipeline::FieldError;
 
-const LIFETIME: Duration = Duration::from_secs(3600);
+const LIFETIME: Duration = Duration::from_hours(1);
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {

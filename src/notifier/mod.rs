@@ -56,6 +56,7 @@ struct Joined<'a> {
 
 impl Notifier {
     /// The Socket.IO endpoint: a layer for each server that should have it, and the notifier behind it.
+    #[must_use]
     pub fn new(auth: Arc<Auth>, metrics: Arc<Metrics>, config: &config::Socket) -> (SocketIoLayer, Self) {
         let (layer, io) = SocketIo::builder()
             .max_buffer_size(config.buffer)

@@ -24,7 +24,7 @@ mod tests {
 
     fn caller(user: &str) -> Caller {
         let auth = Auth::new(&"secret".into());
-        auth.verify(&auth.sign(user, Duration::from_secs(60)).unwrap()).unwrap()
+        auth.verify(&auth.sign(user, Duration::from_mins(1)).unwrap()).unwrap()
     }
 
     #[test]

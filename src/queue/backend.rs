@@ -4,7 +4,7 @@
 
 use std::{
     convert::Infallible,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use apalis_core::{
@@ -40,15 +40,20 @@ impl Backend for JobBackend {
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.jobs.poll_recv(cx).map(|claimed| {
-            claimed.map(|claimed| {
-                let id = TaskId::from_string(&claimed.job.id);
-                let attempt = claimed.job.attempt as usize;
-                Ok(TaskBuilder::new(claimed).task_id(id).attempt(attempt).build())
-            })
-        })
+        let claimed = ready!(self.jobs.poll_recv(cx));
+        if claimed.is_none()
+            && let Err(error) = worker.stop()
+        {
+            // A worker whose backend has ended waits for its stop all the same (apalis-core 1.0).
+            tracing::debug!(%error, "the worker was stopped before");
+        }
+        Poll::Ready(claimed.map(|claimed| {
+            let id = TaskId::from_string(&claimed.job.id);
+            let attempt = claimed.job.attempt as usize;
+            Ok(TaskBuilder::new(claimed).task_id(id).attempt(attempt).build())
+        }))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {

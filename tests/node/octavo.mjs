@@ -80,18 +80,18 @@ export class Octavo {
     }
 
     /** Sends SIGTERM, and returns the exit code (`null` when a signal ended it). */
-    async stop() {
-        return this.#end('SIGTERM');
+    async stop({ limit = STOP_MS } = {}) {
+        return this.#end('SIGTERM', limit);
     }
 
     /** Ends the process as a crash does: nothing of it gets to run any more. */
     async kill() {
-        return this.#end('SIGKILL');
+        return this.#end('SIGKILL', STOP_MS);
     }
 
-    async #end(signal) {
+    async #end(signal, limit) {
         this.process.kill(signal);
-        const { code } = await within(STOP_MS, this.exited, () => `the service did not end on ${signal}\n${this.tail()}`);
+        const { code } = await within(limit, this.exited, () => `the service did not end on ${signal}\n${this.tail()}`);
         this.process = undefined;
         return code;
     }

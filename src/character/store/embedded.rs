@@ -75,8 +75,9 @@ impl Store for EmbeddedStore {
         let user = caller.user().to_owned();
         let work = move |tx: &rusqlite::Transaction<'_>| {
             let (fields, values): (Vec<_>, Vec<_>) = changes.into_fields().unzip();
-            let set: String = fields.iter().map(|field| format!("{field} = ?, ")).collect();
-            let update = format!("UPDATE Characters SET {set} updatedAt = ? WHERE _id = ? AND User_Id = ?");
+            let set = fields.join(" = ?, ");
+            let update =
+                format!("UPDATE Characters SET {set} = ?, updatedAt = ? WHERE _id = ? AND User_Id = ?");
             let (at, id) = (at.timestamp_millis(), id.to_hex());
             let values =
                 values.iter().map(|value| value as &dyn ToSql).chain([&at as &dyn ToSql, &id, &user]);
@@ -101,17 +102,17 @@ impl Store for EmbeddedStore {
 
 /// The filter in SQL, with its values; the caller's id is a condition of its own beside what was asked for.
 fn translate(caller: &Caller, filter: &CharacterFilter) -> (String, Vec<String>) {
-    let (mut clause, mut values) = ("User_Id = ?".to_owned(), vec![caller.user().to_owned()]);
+    let (mut clauses, mut values) = (vec!["User_Id = ?".to_owned()], vec![caller.user().to_owned()]);
     for condition in &filter.0 {
         let (field, any_of) = match condition {
             Condition::Id(ids) => ("_id", ids.iter().map(|id| id.to_hex()).collect()),
             Condition::Text(field, any_of) => (field.name(), any_of.clone()),
         };
         let places = vec!["?"; any_of.len()].join(", ");
-        clause.push_str(&format!(" AND {field} IN ({places})"));
+        clauses.push(format!("{field} IN ({places})"));
         values.extend(any_of);
     }
-    (clause, values)
+    (clauses.join(" AND "), values)
 }
 
 fn character(row: &Row<'_>) -> rusqlite::Result<Character> {

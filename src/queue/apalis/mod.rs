@@ -44,7 +44,7 @@ impl ApalisQueue {
     /// The queue `name`, with the prefix and limits of `config`.
     #[must_use]
     pub fn new(name: &'static str, redis: ConnectionManager, config: &config::Queue) -> Self {
-        let layout = Layout::default().queue(&format!("{}{name}", config.prefix));
+        let layout = Layout::default().queue(format!("{}{name}", config.prefix));
         Self {
             name,
             keys: Keys::new(&layout),
