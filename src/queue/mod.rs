@@ -6,6 +6,7 @@ pub mod apalis;
 mod backend;
 pub mod embedded;
 mod held;
+mod ids;
 mod settler;
 pub mod worker;
 

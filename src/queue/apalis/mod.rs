@@ -22,7 +22,7 @@ use redis::{
 };
 use tokio::sync::Notify;
 
-use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement};
+use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement, ids::Ids};
 use crate::config;
 use keys::Keys;
 pub use wake::Listener;
@@ -33,6 +33,7 @@ pub struct ApalisQueue {
     keys: Keys,
     /// What the stock storage needs to know to push.
     layout: Layout,
+    ids: Ids,
     redis: ConnectionManager,
     claim_bytes: usize,
     lease: Duration,
@@ -49,6 +50,7 @@ impl ApalisQueue {
             name,
             keys: Keys::new(&layout),
             layout,
+            ids: Ids::default(),
             redis,
             claim_bytes: config.claim_bytes,
             lease: config.lease,

@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use ulid::Ulid;
 
-use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement, State};
+use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement, State, ids::Ids};
 use crate::{
     config,
     embedded::{Embedded, EmbeddedError},
@@ -22,6 +21,7 @@ use crate::{
 pub struct EmbeddedQueue {
     name: &'static str,
     file: Embedded,
+    ids: Ids,
     claim_bytes: usize,
     lease: Duration,
     outcome_ttl: Duration,
@@ -43,6 +43,7 @@ impl EmbeddedQueue {
         Ok(Self {
             name,
             file,
+            ids: Ids::default(),
             claim_bytes: config.claim_bytes,
             lease: config.lease,
             outcome_ttl: config.outcome_ttl,
@@ -58,7 +59,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        let (queue, id, now) = (self.name, Ulid::generate().to_string(), now_ms());
+        let (queue, id, now) = (self.name, self.ids.next(), now_ms());
         let job = id.clone();
         let insert = "INSERT INTO jobs (queue, id, data, created, due) VALUES (?, ?, ?, ?, ?)";
         self.file

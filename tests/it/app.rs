@@ -1,0 +1,230 @@
+//! The whole service, in this process: jobs go in by every way, and come out as they should.
+
+use std::time::Duration;
+
+use apalis_core::backend::TaskSink;
+use apalis_redis::{Config as Layout, RedisStorage};
+use mongodb::bson::{Document, doc};
+use octavo::{
+    auth::Auth,
+    character::{self, store::MongoStore},
+    config::{Config, Storage},
+    embedded::Embedded,
+    queue::{Queue, embedded::EmbeddedQueue, new_lease},
+};
+use redis::{AsyncCommands, aio::ConnectionManager};
+use serde_json::{Value, json};
+
+use crate::support::{
+    SECRET, Service, caller, create, database_of, embedded, queue_of, redis_of, servers, token, until,
+};
+
+#[tokio::test]
+async fn a_posted_job_is_done_with_every_storage() {
+    for service in [Service::start_embedded().await, Service::start(servers(&[])).await] {
+        let outcome = service.done("ada", "Create_Character", create("ada", "Aria")).await;
+        assert_eq!(outcome, json!({ "Message": "Character created correctly", "Status": true }));
+        let read = service.done("ada", "Read_Character", json!({})).await;
+        assert_eq!(read["Message"][0]["Name"], "Aria");
+        service.stop().await;
+    }
+}
+
+/// The stock storage of apalis-redis, as a Rust producer of the platform has it.
+async fn stock(config: &Config, queue: &str) -> RedisStorage<Value, ConnectionManager> {
+    let redis = redis_of(config);
+    let connection = apalis_redis::connect(format!("redis://{}:{}", redis.host, redis.port)).await.unwrap();
+    RedisStorage::new(connection).with_config(Layout::default().queue(queue))
+}
+
+#[tokio::test]
+async fn a_job_pushed_by_the_stock_storage_is_done() {
+    let config = servers(&[("OCTAVO__QUEUE__PREFIX", "")]);
+    let service = Service::start(config.clone()).await;
+    stock(&config, "Create_Character").await.push(create("ada", "Aria")).await.unwrap();
+    let read = async || {
+        let read = service.done("ada", "Read_Character", json!({})).await;
+        read["Message"].as_array().is_some_and(|found| found.len() == 1).then_some(())
+    };
+    until("the character is there", read).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_service_is_woken_by_a_stock_push() {
+    let config = servers(&[]);
+    let service = Service::start(config.clone()).await;
+    let name = format!("{}Create_Character", config.queue.prefix);
+    let mut storage = stock(&config, &name).await;
+    let characters = database_of(&config).await.collection::<Document>("Characters");
+    let started = std::time::Instant::now();
+    for n in 1..=10 {
+        storage.push(create("ada", "Aria")).await.unwrap();
+        let count = async || (characters.count_documents(doc! {}).await.unwrap() == n).then_some(());
+        until("the character is there", count).await;
+    }
+    // A service that polls every 5 s, as this one does should a wake be lost, would need 25 s or so.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn twenty_thousand_waiting_jobs_are_drained_and_an_undecodable_one_among_them_is_buried() {
+    const JOBS: u64 = 20_000;
+    let config = servers(&[]);
+    let name = format!("{}Create_Character", config.queue.prefix);
+    let mut storage = stock(&config, &name).await;
+    let jobs: Vec<_> = (1..=JOBS).map(|_| create("ada", "Aria")).collect();
+    storage.push_bulk(jobs).await.unwrap();
+    let mut redis = storage.get_connection().clone();
+    let spoiled: Vec<String> = redis.zrange(format!("{name}:scheduled"), 7_777, 7_777).await.unwrap();
+    let _: () = redis.hset(format!("{name}:data"), &spoiled[0], b"\x00\xff not json").await.unwrap();
+
+    let service = Service::start(config.clone()).await;
+    let queue = queue_of(&config, "Create_Character").await;
+    let drained = async || {
+        let counts = queue.counts().await.unwrap();
+        (counts.waiting + counts.active + counts.delayed == 0).then_some(counts.dead)
+    };
+    assert_eq!(until("the queue is drained", drained).await, 1);
+    let characters = database_of(&config).await.collection::<Document>("Characters");
+    assert_eq!(characters.count_documents(doc! {}).await.unwrap(), JOBS - 1);
+    let reason: String = redis.hget(format!("{name}:meta:{}", spoiled[0]), "reason").await.unwrap();
+    assert!(reason.contains("data must be a JSON object"), "{reason}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character() {
+    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
+    let queue = queue_of(&config, "Create_Character").await;
+    let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+
+    // A process claims the job, inserts, and dies.
+    let job = queue.claim(&new_lease(), 1).await.unwrap().jobs.remove(0);
+    let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
+    let store = MongoStore::connect(mongodb, 1).await.unwrap();
+    let characters = character::Characters::new(std::sync::Arc::new(store));
+    let command = octavo::pipeline::Domain::parse(&characters, job.queue, &job.data).unwrap().command;
+    octavo::pipeline::Domain::run(&characters, &caller("ada"), &job.origin(), command).await.unwrap();
+
+    let service = Service::start(config.clone()).await;
+    let outcome = service.outcome("ada", &id).await;
+    assert_eq!(outcome, json!({ "Message": "Character created correctly", "Status": true }));
+    let written = database_of(&config).await.collection::<Document>("Characters");
+    assert_eq!(written.count_documents(doc! {}).await.unwrap(), 1);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did() {
+    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
+    let queue = queue_of(&config, "Delete_Character").await;
+    let data = json!({ "Id": "ada", "Token": token("ada"), "Id_Character": "0123456789abcdef01234567" });
+    let id = queue.push(data.to_string().into_bytes()).await.unwrap();
+    assert_eq!(queue.claim(&new_lease(), 1).await.unwrap().jobs.len(), 1);
+
+    let service = Service::start(config).await;
+    let outcome = service.outcome("ada", &id).await;
+    assert_eq!(outcome, json!({ "Message": "Character successfully eliminated", "Status": true }));
+    service.stop().await;
+}
+
+/// Data that no command can be made of.
+const UNDECODABLE: [&str; 9] = [
+    "null",
+    "7",
+    "[]",
+    r#""text""#,
+    "{",
+    "\u{0}",
+    r#"{"Id": "ada"}"#,
+    r#"{"Id": 7}"#,
+    r#"{"Id": "ada", "Name": {"$gt": ""}, "Description": "", "Image": "", "Image_Real": ""}"#,
+];
+
+#[tokio::test]
+async fn undecodable_jobs_are_buried_and_their_neighbours_done_on_servers() {
+    let config = servers(&[]);
+    let queue = queue_of(&config, "Create_Character").await;
+    push_among_undecodable(&*queue).await;
+    check_undecodable(Service::start(config).await).await;
+}
+
+#[tokio::test]
+async fn undecodable_jobs_are_buried_and_their_neighbours_done_on_the_embedded_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = embedded(dir.path());
+    let file = Embedded::open(dir.path()).unwrap();
+    let queue = EmbeddedQueue::open("Create_Character", file, &config.queue).await.unwrap();
+    push_among_undecodable(&queue).await;
+    drop(queue);
+    check_undecodable(Service::start(config).await).await;
+}
+
+async fn push_among_undecodable(queue: &dyn Queue) {
+    for data in UNDECODABLE {
+        queue.push(data.as_bytes().to_vec()).await.unwrap();
+        queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+    }
+}
+
+async fn check_undecodable(service: Service) {
+    let settled = async || {
+        let counts = &service.health().await["queues"]["Create_Character"];
+        (counts["waiting"] == 0 && counts["active"] == 0 && counts["delayed"] == 0)
+            .then(|| counts["dead"].clone())
+    };
+    assert_eq!(until("all jobs are settled", settled).await, UNDECODABLE.len());
+    let read = service.done("ada", "Read_Character", json!({})).await;
+    assert_eq!(read["Message"].as_array().unwrap().len(), 3);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_killed_three_processes_is_buried_and_its_user_told() {
+    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
+    let queue = queue_of(&config, "Create_Character").await;
+    let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+    let mut redis = stock(&config, "unused").await.get_connection().clone();
+    let meta = format!("{}Create_Character:meta:{id}", config.queue.prefix);
+    let _: () = redis.hset(meta, "crashes", 3).await.unwrap();
+
+    let service = Service::start(config).await;
+    assert_eq!(
+        service.outcome("ada", &id).await,
+        json!({ "Message": "Error processing job", "Status": false })
+    );
+    assert_eq!(service.job("ada", &id).await.unwrap()["state"], "failed");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_with_a_token_that_proves_nothing_is_told_that_the_session_expired() {
+    let config = servers(&[]);
+    let expired = Auth::new(&SECRET.into()).sign("ada", Duration::ZERO).unwrap();
+    let another = token("bob");
+    let service = Service::start(config.clone()).await;
+    let queue = queue_of(&config, "Create_Character").await;
+    for bad in [json!(expired), json!(another), json!("garbage"), json!(7), json!(null)] {
+        let mut data = create("ada", "Aria");
+        data["Token"] = bad.clone();
+        let id = queue.push(data.to_string().into_bytes()).await.unwrap();
+        let outcome = service.outcome("ada", &id).await;
+        assert_eq!(
+            outcome,
+            json!({ "Message": "Session expired. Please log in again.", "Status": false }),
+            "{bad}"
+        );
+    }
+    assert_eq!(
+        database_of(&config)
+            .await
+            .collection::<Document>("Characters")
+            .count_documents(doc! {})
+            .await
+            .unwrap(),
+        0
+    );
+    service.stop().await;
+}

@@ -1,0 +1,347 @@
+//! What every queue does, run against each layout; and what only one of them must.
+
+use std::{sync::Arc, time::Duration};
+
+use octavo::{
+    embedded::Embedded,
+    outcome::Outcome,
+    queue::{
+        Claim, Counts, Job, Lease, Queue, Settlement, State, Verdict,
+        apalis::{self, ApalisQueue, Listener},
+        embedded::EmbeddedQueue,
+        new_lease,
+    },
+};
+use redis::{AsyncCommands, aio::ConnectionManager};
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, limits, redis_of, servers, unique, until};
+
+const NAME: &str = "Create_Character";
+
+/// A queue, and what must live as long as it.
+struct Fixture<K> {
+    queue: Arc<dyn Queue>,
+    _keep: K,
+}
+
+async fn on_redis(lease: Duration) -> Fixture<()> {
+    let (_, redis) = apalis::connect(redis_of(&servers(&[]))).await.unwrap();
+    let queue = ApalisQueue::new(NAME, redis, &limits(&(unique("it") + ":"), lease));
+    Fixture { queue: Arc::new(queue), _keep: () }
+}
+
+async fn on_file(lease: Duration) -> Fixture<TempDir> {
+    let dir = tempfile::tempdir().unwrap();
+    let queue =
+        EmbeddedQueue::open(NAME, Embedded::open(dir.path()).unwrap(), &limits("", lease)).await.unwrap();
+    Fixture { queue: Arc::new(queue), _keep: dir }
+}
+
+/// A lease that does not run out in a test, and one that does soon.
+const LONG: Duration = PATIENCE;
+const SHORT: Duration = Duration::from_millis(300);
+
+macro_rules! on_every_queue {
+    ($($test:ident($lease:expr);)*) => {
+        mod redis_layout {
+            $(#[tokio::test] async fn $test() { super::$test(&*super::on_redis($lease).await.queue).await; })*
+        }
+        mod embedded_layout {
+            $(#[tokio::test] async fn $test() { super::$test(&*super::on_file($lease).await.queue).await; })*
+        }
+    };
+}
+
+on_every_queue! {
+    jobs_are_claimed_in_order_and_once(super::LONG);
+    a_done_job_leaves_nothing_but_its_outcome(super::LONG);
+    a_lost_lease_is_refused(super::SHORT);
+    a_renewed_lease_is_kept(super::SHORT);
+    a_retry_waits_its_time_and_counts_an_attempt(super::LONG);
+    a_buried_job_is_kept_and_not_claimed(super::LONG);
+    a_released_job_is_first_and_counts_nothing(super::LONG);
+    a_claim_is_bounded_by_bytes(super::LONG);
+    an_unknown_job_is_not_found(super::LONG);
+}
+
+async fn jobs_are_claimed_in_order_and_once(queue: &dyn Queue) {
+    let pushed = push(queue, 5).await;
+    let first = claim(queue, 3).await;
+    let second = claim(queue, 3).await;
+    assert_eq!(ids(&first), pushed[..3]);
+    assert_eq!(ids(&second), pushed[3..]);
+    assert!(claim(queue, 3).await.jobs.is_empty());
+
+    let job = &first.jobs[0];
+    assert_eq!((job.queue, job.attempt, job.crashes, job.claims), (NAME, 1, 0, 1));
+    assert_eq!(job.data, br#"{"n": 0}"#);
+    assert!(job.claimed_ms - job.created_ms < 60_000, "{job:?}");
+    assert_eq!(queue.counts().await.unwrap(), Counts { active: 5, ..Counts::default() });
+}
+
+async fn a_done_job_leaves_nothing_but_its_outcome(queue: &dyn Queue) {
+    let id = push_one(queue).await;
+    assert_eq!(state(queue, &id).await, State::Waiting);
+    let job = claim_one(queue).await;
+    assert_eq!(state(queue, &id).await, State::Active);
+    assert!(settle(queue, &job, Verdict::Done, Some("u1")).await);
+
+    let look = queue.look(&id).await.unwrap().unwrap();
+    assert_eq!((look.state, look.data), (State::Done, None));
+    let outcome = look.outcome.unwrap();
+    assert_eq!(
+        (outcome.user.as_str(), outcome.profile.get()),
+        ("u1", r#"{"Message":"told","Status":false}"#)
+    );
+    assert_eq!(queue.counts().await.unwrap(), Counts::default());
+    assert!(!settle(queue, &job, Verdict::Done, None).await, "settled twice");
+}
+
+async fn a_lost_lease_is_refused(queue: &dyn Queue) {
+    let id = push_one(queue).await;
+    let lost = claim_one(queue).await;
+    rescued(queue).await;
+    let job = claim_one(queue).await;
+    assert_eq!((job.id.as_str(), job.crashes, job.claims, job.attempt), (id.as_str(), 1, 2, 1));
+    assert!(job.origin().redelivered);
+    assert_eq!(job.created_ms, lost.created_ms);
+
+    assert!(!settle(queue, &lost, Verdict::Done, Some("u1")).await);
+    assert!(queue.look(&id).await.unwrap().unwrap().outcome.is_none(), "an outcome without its lease");
+    assert_eq!(renew(queue, &lost).await, [false]);
+    assert_eq!(renew(queue, &job).await, [true]);
+    assert!(settle(queue, &job, Verdict::Done, Some("u1")).await);
+}
+
+async fn a_renewed_lease_is_kept(queue: &dyn Queue) {
+    push_one(queue).await;
+    let job = claim_one(queue).await;
+    for _ in 0..4 {
+        tokio::time::sleep(SHORT / 3).await;
+        assert_eq!(renew(queue, &job).await, [true]);
+        assert_eq!(queue.rescue().await.unwrap(), 0);
+    }
+    assert!(settle(queue, &job, Verdict::Done, None).await);
+}
+
+async fn a_retry_waits_its_time_and_counts_an_attempt(queue: &dyn Queue) {
+    let pause = Duration::from_secs(2);
+    let id = push_one(queue).await;
+    let job = claim_one(queue).await;
+    assert!(settle(queue, &job, Verdict::Retry(pause), None).await);
+    assert_eq!(state(queue, &id).await, State::Delayed);
+    assert_eq!(queue.counts().await.unwrap(), Counts { delayed: 1, ..Counts::default() });
+
+    let early = claim(queue, 1).await;
+    assert!(early.jobs.is_empty());
+    let due = early.next_due.unwrap();
+    assert!(due <= pause && due > Duration::from_millis(500), "{due:?}");
+    let again = until("the job is due", async || claim(queue, 1).await.jobs.pop()).await;
+    assert_eq!((again.id, again.attempt, again.crashes), (id, 2, 0));
+}
+
+async fn a_buried_job_is_kept_and_not_claimed(queue: &dyn Queue) {
+    let id = push_one(queue).await;
+    let job = claim_one(queue).await;
+    assert!(settle(queue, &job, Verdict::Bury("no good".to_owned()), Some("u1")).await);
+    let look = queue.look(&id).await.unwrap().unwrap();
+    assert_eq!((look.state, look.data.is_some(), look.outcome.is_some()), (State::Failed, true, true));
+    assert!(claim(queue, 1).await.jobs.is_empty());
+    assert_eq!(queue.counts().await.unwrap(), Counts { dead: 1, ..Counts::default() });
+}
+
+async fn a_released_job_is_first_and_counts_nothing(queue: &dyn Queue) {
+    let pushed = push(queue, 2).await;
+    let job = claim_one(queue).await;
+    assert!(settle(queue, &job, Verdict::Release, None).await);
+    let again = claim_one(queue).await;
+    assert_eq!(
+        (again.id.as_str(), again.attempt, again.crashes, again.claims),
+        (pushed[0].as_str(), 1, 0, 1)
+    );
+}
+
+async fn a_claim_is_bounded_by_bytes(queue: &dyn Queue) {
+    for _ in 0..3 {
+        queue.push(vec![b'x'; 1_000_000]).await.unwrap();
+    }
+    assert_eq!(
+        claim(queue, 10).await.jobs.len(),
+        2,
+        "1.5 MB are the limit, and the job that passes it is in"
+    );
+    assert_eq!(claim(queue, 10).await.jobs.len(), 1);
+}
+
+async fn an_unknown_job_is_not_found(queue: &dyn Queue) {
+    assert!(queue.look("no-such-job").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_push_to_the_file_wakes() {
+    let fixture = on_file(LONG).await;
+    push_one(&*fixture.queue).await;
+    tokio::time::timeout(PATIENCE, fixture.queue.woken()).await.unwrap();
+}
+
+#[tokio::test]
+async fn opening_the_file_takes_back_what_a_dead_process_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async || {
+        EmbeddedQueue::open(NAME, Embedded::open(dir.path()).unwrap(), &limits("", LONG)).await.unwrap()
+    };
+    let queue = open().await;
+    let id = push_one(&queue).await;
+    assert_eq!(claim_one(&queue).await.id, id);
+    drop(queue);
+    let job = claim_one(&open().await).await;
+    assert_eq!((job.id, job.crashes), (id, 1));
+}
+
+#[tokio::test]
+async fn a_data_directory_is_held_by_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let _held = Embedded::open(dir.path()).unwrap();
+    let error = Embedded::open(dir.path()).err().unwrap().to_string();
+    assert!(error.contains("in use by another octavo"), "{error}");
+}
+
+/// A queue on Redis, and its keys.
+struct OnRedis {
+    queue: ApalisQueue,
+    redis: ConnectionManager,
+    name: String,
+}
+
+async fn with_redis() -> OnRedis {
+    let (_, redis) = apalis::connect(redis_of(&servers(&[]))).await.unwrap();
+    let prefix = unique("it") + ":";
+    let queue = ApalisQueue::new(NAME, redis.clone(), &limits(&prefix, LONG));
+    OnRedis { queue, redis, name: format!("{prefix}{NAME}") }
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_given_again() {
+    let OnRedis { queue, .. } = with_redis().await;
+    let pushed = push(&queue, 3).await;
+    let lease = new_lease();
+    assert_eq!(ids(&queue.claim(&lease, 2).await.unwrap()), pushed[..2]);
+    let again = queue.claim(&lease, 2).await.unwrap();
+    assert_eq!(ids(&again), pushed[..2]);
+    assert!(again.jobs.iter().all(|job| job.claims == 1 && job.crashes == 0));
+    assert_eq!(ids(&claim(&queue, 2).await), pushed[2..]);
+}
+
+#[tokio::test]
+async fn an_id_without_data_and_one_with_broken_metadata_cost_only_themselves() {
+    let OnRedis { queue, mut redis, name } = with_redis().await;
+    let _: () = redis.rpush(format!("{name}:active"), "ghost").await.unwrap();
+    let _: () = redis.rpush(format!("{name}:active"), "odd").await.unwrap();
+    let _: () = redis.hset(format!("{name}:data"), "odd", "{}").await.unwrap();
+    let _: () = redis.set(format!("{name}:meta:odd"), "no hash").await.unwrap();
+    let good = push_one(&queue).await;
+    let claim = claim(&queue, 10).await;
+    assert_eq!(ids(&claim), [good]);
+    assert_eq!(claim.broken, ["ghost", "odd"]);
+    assert_eq!(queue.counts().await.unwrap(), Counts { active: 1, dead: 1, ..Counts::default() });
+}
+
+#[tokio::test]
+async fn scripts_are_loaded_again_after_redis_forgot_them() {
+    let OnRedis { queue, mut redis, .. } = with_redis().await;
+    push_one(&queue).await;
+    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
+    let job = claim_one(&queue).await;
+    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
+    assert!(settle(&queue, &job, Verdict::Done, None).await);
+}
+
+#[tokio::test]
+async fn a_drained_queue_leaves_only_outcomes_in_redis() {
+    let OnRedis { queue, mut redis, name } = with_redis().await;
+    push(&queue, 50).await;
+    for job in &claim(&queue, 50).await.jobs {
+        assert!(settle(&queue, job, Verdict::Done, Some("u1")).await);
+    }
+    let mut left: Vec<String> = redis.keys(format!("{name}:*")).await.unwrap();
+    left.retain(|key| !key.contains(":outcome:") && !key.contains(":claim:"));
+    // apalis-redis keeps nothing else; the list of a claim goes with its lease.
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_push_to_redis_wakes_also_after_the_connection_was_killed() {
+    let config = servers(&[]);
+    let redis = redis_of(&config);
+    let (client, connection) = apalis::connect(redis).await.unwrap();
+    let queue = Arc::new(ApalisQueue::new(NAME, connection.clone(), &limits(&(unique("it") + ":"), LONG)));
+    let listening = tokio::spawn(Listener::new(client, redis.timeout, [&queue]).run());
+    let woken = async || tokio::time::timeout(PATIENCE, queue.woken()).await.unwrap();
+
+    woken().await; // it wakes once when it begins to listen
+    push_one(&*queue).await;
+    woken().await;
+
+    kill_trackers(connection).await;
+    woken().await; // and when it listens again, for something may have come
+    while tokio::time::timeout(SHORT, queue.woken()).await.is_ok() {}
+    push_one(&*queue).await;
+    woken().await;
+    listening.abort();
+}
+
+/// Kills every connection that listens for changes.
+async fn kill_trackers(mut redis: ConnectionManager) {
+    let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut redis).await.unwrap();
+    for client in clients
+        .lines()
+        .filter(|client| client.split(' ').any(|field| field.starts_with("flags=") && field.contains('t')))
+    {
+        let id = client.split(' ').find_map(|field| field.strip_prefix("id=")).unwrap();
+        let _: usize =
+            redis::cmd("CLIENT").arg("KILL").arg("ID").arg(id).query_async(&mut redis).await.unwrap();
+    }
+}
+
+async fn push(queue: &dyn Queue, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        ids.push(queue.push(format!(r#"{{"n": {n}}}"#).into_bytes()).await.unwrap());
+    }
+    ids
+}
+
+async fn push_one(queue: &dyn Queue) -> String {
+    push(queue, 1).await.remove(0)
+}
+
+async fn claim(queue: &dyn Queue, max: usize) -> Claim {
+    queue.claim(&new_lease(), max).await.unwrap()
+}
+
+async fn claim_one(queue: &dyn Queue) -> Job {
+    claim(queue, 1).await.jobs.remove(0)
+}
+
+fn ids(claim: &Claim) -> Vec<String> {
+    claim.jobs.iter().map(|job| job.id.clone()).collect()
+}
+
+async fn state(queue: &dyn Queue, id: &str) -> State {
+    queue.look(id).await.unwrap().unwrap().state
+}
+
+async fn settle(queue: &dyn Queue, job: &Job, verdict: Verdict, user: Option<&str>) -> bool {
+    let outcome = user.map(|user| Outcome::failure(user.to_owned(), "told").unwrap());
+    let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
+    queue.settle(&[Settlement { id, lease, verdict, outcome }]).await.unwrap()[0]
+}
+
+async fn renew(queue: &dyn Queue, job: &Job) -> Vec<bool> {
+    queue.renew(&[(job.id.clone(), Lease::clone(&job.lease))]).await.unwrap()
+}
+
+async fn rescued(queue: &dyn Queue) {
+    until("the lease has run out", async || (queue.rescue().await.unwrap() == 1).then_some(())).await;
+}

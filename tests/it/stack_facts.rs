@@ -1,0 +1,57 @@
+//! What the libraries do that shaped our code. A test that fails here says that a library has changed, and that the
+//! code which works around it may go.
+
+use apalis_core::{
+    backend::TaskSink,
+    worker::{builder::WorkerBuilder, context::WorkerContext},
+};
+use apalis_redis::{Config as Layout, RedisStorage, queries::fetch_next};
+use redis::AsyncCommands;
+
+use crate::support::{redis_of, servers, unique};
+
+async fn storage(name: &str) -> RedisStorage<u32, redis::aio::ConnectionManager> {
+    let config = servers(&[]);
+    let redis = redis_of(&config);
+    let connection = apalis_redis::connect(format!("redis://{}:{}", redis.host, redis.port)).await.unwrap();
+    RedisStorage::new(connection).with_config(Layout::default().queue(name))
+}
+
+/// Why `claim.lua` is ours.
+#[tokio::test]
+async fn the_stock_storage_cannot_fetch_from_a_long_backlog() {
+    let name = unique("facts");
+    let mut storage = storage(&name).await;
+    storage.push_bulk((0..9_000).collect()).await.unwrap();
+    let layout = storage.get_config().clone();
+    let mut redis = storage.get_connection().clone();
+    let worker = WorkerContext::from("facts");
+    let _: () = redis.zadd(layout.workers_set(), "facts", 1).await.unwrap();
+    let error = fetch_next(&mut redis, &worker, &layout).await.unwrap_err().to_string();
+    assert!(error.contains("too many results to unpack"), "{error}");
+}
+
+/// Why we listen for changed keys: a stock push gives no signal that could be waited for.
+#[tokio::test]
+async fn a_stock_push_goes_to_the_sorted_set_without_a_signal() {
+    let name = unique("facts");
+    let mut storage = storage(&name).await;
+    storage.push(7).await.unwrap();
+    let mut redis = storage.get_connection().clone();
+    let mut keys: Vec<String> = redis.keys(format!("{name}:*")).await.unwrap();
+    keys.sort();
+    assert_eq!(keys[0], format!("{name}:data"));
+    assert!(keys[1].starts_with(&format!("{name}:meta:")));
+    assert_eq!(keys[2..], [format!("{name}:scheduled")]);
+}
+
+/// Why our backend stops its worker when it ends.
+#[tokio::test]
+async fn a_worker_does_not_end_with_its_backend() {
+    let backend = apalis_core::backend::dequeue::VecDequeBackend::<u32>::new();
+    let mut sink = backend.clone();
+    sink.push(7).await.unwrap();
+    let worker = WorkerBuilder::new("facts").backend(backend).build(async |_: u32| {});
+    let running = tokio::time::timeout(std::time::Duration::from_secs(1), worker.run());
+    assert!(running.await.is_err(), "it ended");
+}

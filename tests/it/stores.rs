@@ -1,0 +1,183 @@
+//! What every store of characters does, run against each; and what only MongoDB must.
+
+use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
+use octavo::{
+    character::{
+        Store,
+        filter::{CharacterFilter, Condition, Field},
+        model::{Changes, Character},
+        store::{EmbeddedStore, MongoStore, StoreError},
+    },
+    config::{Config, Storage},
+    embedded::Embedded,
+};
+
+use crate::support::{caller, database_of, servers};
+
+macro_rules! on_every_store {
+    ($($test:ident;)*) => {
+        mod on_mongodb {
+            $(#[tokio::test] async fn $test() { super::$test(&super::mongo(&crate::support::servers(&[])).await).await; })*
+        }
+        mod on_file {
+            $(#[tokio::test] async fn $test() {
+                let dir = tempfile::tempdir().unwrap();
+                let store = super::EmbeddedStore::new(super::Embedded::open(dir.path()).unwrap());
+                super::$test(&store).await;
+            })*
+        }
+    };
+}
+
+on_every_store! {
+    a_character_created_twice_is_there_once;
+    a_read_gives_the_newest_of_the_caller_newest_first;
+    a_filter_narrows_and_never_widens;
+    an_update_changes_what_it_names;
+    nobody_changes_or_deletes_anothers_character;
+    a_deleted_character_is_gone;
+    a_store_answers;
+}
+
+async fn mongo(config: &Config) -> MongoStore {
+    let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
+    MongoStore::connect(mongodb, 4).await.unwrap()
+}
+
+fn character(user: &str, name: &str, at: i64) -> Character {
+    let at = DateTime::from_millis(1_700_000_000_000 + at);
+    Character {
+        id: ObjectId::new(),
+        name: name.to_owned(),
+        description: "d".to_owned(),
+        image: "i".to_owned(),
+        image_real: "r".to_owned(),
+        user: user.to_owned(),
+        created_at: at,
+        updated_at: at,
+    }
+}
+
+async fn newest(store: &dyn Store, user: &str, conditions: Vec<Condition>) -> Vec<Character> {
+    store.newest(&caller(user), &CharacterFilter(conditions), 3).await.unwrap()
+}
+
+fn names(characters: &[Character]) -> Vec<&str> {
+    characters.iter().map(|character| character.name.as_str()).collect()
+}
+
+async fn a_character_created_twice_is_there_once(store: &dyn Store) {
+    let aria = character("u1", "Aria", 0);
+    store.create(aria.clone()).await.unwrap();
+    store.create(aria.clone()).await.unwrap();
+    assert_eq!(newest(store, "u1", vec![]).await, [aria]);
+}
+
+async fn a_read_gives_the_newest_of_the_caller_newest_first(store: &dyn Store) {
+    for (name, at) in [("second", 2), ("fourth", 4), ("first", 1), ("third", 3)] {
+        store.create(character("u1", name, at)).await.unwrap();
+    }
+    store.create(character("u2", "another's", 5)).await.unwrap();
+    assert_eq!(names(&newest(store, "u1", vec![]).await), ["fourth", "third", "second"]);
+    assert!(newest(store, "u3", vec![]).await.is_empty());
+}
+
+async fn a_filter_narrows_and_never_widens(store: &dyn Store) {
+    let text =
+        |field, values: &[&str]| Condition::Text(field, values.iter().map(|v| (*v).to_owned()).collect());
+    let (aria, bo) = (character("u1", "Aria", 1), character("u1", "Bo", 2));
+    let other = character("u2", "Aria", 3);
+    for character in [&aria, &bo, &other] {
+        store.create(character.clone()).await.unwrap();
+    }
+    assert_eq!(names(&newest(store, "u1", vec![text(Field::Name, &["Aria"])]).await), ["Aria"]);
+    assert_eq!(names(&newest(store, "u1", vec![text(Field::Name, &["Aria", "Bo"])]).await), ["Bo", "Aria"]);
+    assert_eq!(names(&newest(store, "u1", vec![Condition::Id(vec![bo.id])]).await), ["Bo"]);
+    assert_eq!(newest(store, "u1", vec![text(Field::User, &["u1"])]).await.len(), 2);
+    assert!(
+        newest(store, "u1", vec![text(Field::Name, &["Bo"]), text(Field::Description, &["x"])])
+            .await
+            .is_empty()
+    );
+    assert!(newest(store, "u1", vec![text(Field::Name, &[])]).await.is_empty());
+    assert!(newest(store, "u1", vec![text(Field::User, &["u2"])]).await.is_empty(), "another's characters");
+    assert!(newest(store, "u1", vec![Condition::Id(vec![other.id])]).await.is_empty(), "another's character");
+}
+
+async fn an_update_changes_what_it_names(store: &dyn Store) {
+    let aria = character("u1", "Aria", 0);
+    store.create(aria.clone()).await.unwrap();
+    let later = DateTime::from_millis(1_700_000_009_000);
+    let changes = Changes { name: Some("Ari".to_owned()), image: Some("j".to_owned()), ..Changes::default() };
+    assert!(store.update(&caller("u1"), aria.id, changes, later).await.unwrap());
+    let changed = Character { name: "Ari".to_owned(), image: "j".to_owned(), updated_at: later, ..aria };
+    assert_eq!(newest(store, "u1", vec![]).await, [changed]);
+}
+
+async fn nobody_changes_or_deletes_anothers_character(store: &dyn Store) {
+    let aria = character("u1", "Aria", 0);
+    store.create(aria.clone()).await.unwrap();
+    let changes = Changes { name: Some("stolen".to_owned()), ..Changes::default() };
+    assert!(!store.update(&caller("u2"), aria.id, changes, DateTime::now()).await.unwrap());
+    assert!(!store.delete(&caller("u2"), aria.id).await.unwrap());
+    assert_eq!(newest(store, "u1", vec![]).await, [aria]);
+}
+
+async fn a_deleted_character_is_gone(store: &dyn Store) {
+    let aria = character("u1", "Aria", 0);
+    store.create(aria.clone()).await.unwrap();
+    assert!(store.delete(&caller("u1"), aria.id).await.unwrap());
+    assert!(!store.delete(&caller("u1"), aria.id).await.unwrap());
+    assert!(newest(store, "u1", vec![]).await.is_empty());
+}
+
+async fn a_store_answers(store: &dyn Store) {
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_has_exactly_the_fields_of_the_platform() {
+    let config = servers(&[]);
+    let aria = character("u1", "Aria", 0);
+    mongo(&config).await.create(aria.clone()).await.unwrap();
+    let written =
+        database_of(&config).await.collection::<Document>("Characters").find_one(doc! {}).await.unwrap();
+    let expected = doc! {
+        "_id": aria.id, "Name": "Aria", "Description": "d", "Image": "i", "Image_Real": "r", "User_Id": "u1",
+        "createdAt": aria.created_at, "updatedAt": aria.updated_at,
+    };
+    assert_eq!(written.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_the_platform_wrote_before_is_read() {
+    let config = servers(&[]);
+    let store = mongo(&config).await;
+    let at = DateTime::from_millis(1_700_000_000_000);
+    let id = ObjectId::new();
+    let old = doc! {
+        "_id": id, "Name": "Old", "Description": "d", "Image": "i", "Image_Real": "r", "User_Id": "u1",
+        "createdAt": at, "updatedAt": at, "__v": 0,
+    };
+    database_of(&config).await.collection("Characters").insert_one(old).await.unwrap();
+    let expected = Character { id, ..character("u1", "Old", 0) };
+    assert_eq!(newest(&store, "u1", vec![]).await, [expected]);
+}
+
+#[tokio::test]
+async fn a_read_uses_the_index() {
+    let config = servers(&[]);
+    mongo(&config).await.create(character("u1", "Aria", 0)).await.unwrap();
+    let find =
+        doc! { "find": "Characters", "filter": { "User_Id": "u1" }, "sort": { "createdAt": -1, "_id": -1 } };
+    let plan = database_of(&config).await.run_command(doc! { "explain": find }).await.unwrap().to_string();
+    assert!(plan.contains("IXSCAN") && !plan.contains("\"SORT\""), "{plan}");
+}
+
+#[tokio::test]
+async fn a_document_that_is_too_large_is_refused_and_not_tried_again() {
+    let config = servers(&[]);
+    let large = Character { image: "x".repeat(17_000_000), ..character("u1", "Aria", 0) };
+    let refused = mongo(&config).await.create(large).await;
+    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
+}
