@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration}
 use apalis_core::monitor::{Monitor, MonitorError};
 use axum::{Router, serve::ListenerExt};
 use secrecy::{ExposeSecret, SecretString};
-use socketioxide::layer::SocketIoLayer;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -34,7 +33,7 @@ pub struct App {
     main: TcpListener,
     messages: Option<TcpListener>,
     router: Router,
-    sockets: SocketIoLayer,
+    sockets: Router,
     notifier: Notifier,
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
     listener: Option<Listener>,
@@ -119,8 +118,10 @@ impl App {
             by_queue.insert(queue.name(), Route { intake: characters.clone(), queue: Arc::clone(&queue) });
             workers.push((queue, characters.clone()));
         }
-        let state = Arc::new(http::State { auth, routes: by_queue, store, metrics, mode });
-        let router = http::router(state, &config).layer(sockets.clone());
+        let max_body_bytes = config.server.max_body_bytes;
+        let state = Arc::new(http::State { auth, routes: by_queue, store, metrics, mode, max_body_bytes });
+        let sockets = sockets.layer(http::cors(&config.socket.origins));
+        let router = http::router(state, sockets.clone(), &config);
         Self { config, mode, main, messages, router, sockets, notifier, workers, listener }
     }
 
@@ -153,9 +154,8 @@ impl App {
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
-        let messages = self.messages.map(|listener| (listener, Router::new().layer(self.sockets)));
-        let serving = tokio::spawn(serve(self.main, self.router, messages, end.clone()));
-        let mut serving = std::pin::pin!(serving);
+        let messages = self.messages.map(|listener| (listener, self.sockets));
+        let mut serving = tokio::spawn(serve(self.main, self.router, messages, end.clone()));
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -173,7 +173,9 @@ impl App {
         tasks.close();
         let closed = async {
             tasks.wait().await;
-            serving.await
+            if !serving.is_finished() {
+                serving.await.ok();
+            }
         };
         if tokio::time::timeout(CLOSING, closed).await.is_err() {
             tracing::debug!("connections were still open when the service ended");

@@ -26,6 +26,7 @@ pub mod embedded;
 pub mod http;
 pub mod metrics;
 pub mod notifier;
+mod origin;
 pub mod outcome;
 pub mod pipeline;
 pub mod queue;

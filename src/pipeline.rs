@@ -234,7 +234,7 @@ impl Event<'_> {
     fn log(&self) {
         let Self { job, user, outcome, reason, took } = self;
         let took_ms = took.as_secs_f64() * 1000.0;
-        let waited_ms = job.claimed_ms.saturating_sub(job.created_ms);
+        let waited_ms = (job.claimed_ms - job.created_ms).max(0);
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(

@@ -177,6 +177,11 @@ impl Settings {
         if self.queue.outcome_ttl.is_zero() {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_SECONDS: must be at least 1".to_owned());
         }
+        if self.socket.port == Some(self.server.port) && self.server.port != 0 {
+            mistakes.push(
+                "PORT_MESSAGES_USERS: is PORT; leave it out, for Socket.IO is on PORT as well".to_owned(),
+            );
+        }
         if let Err(error) = EnvFilter::try_new(&self.log.filter) {
             mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
         }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequestParts, Path, State, rejection::BytesRejection},
-    http::{StatusCode, header, request::Parts},
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Route, problem::Problem};
+use super::{Route, body, problem::Problem};
 use crate::{
-    auth::{Caller, TokenError},
+    auth::{Auth, Caller, TokenError},
     pipeline::{FieldError, Rejected},
     queue::{Look, State as JobState},
 };
@@ -25,17 +25,16 @@ pub(super) struct Bearer {
     token: String,
 }
 
-impl FromRequestParts<Arc<super::State>> for Bearer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &Arc<super::State>) -> Result<Self, Problem> {
-        let header = parts.headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
+impl Bearer {
+    fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, TokenError> {
+        let header = headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
         let header = header.to_str().map_err(|_| TokenError::Malformed)?;
         let (scheme, token) = header.split_once(' ').ok_or(TokenError::Malformed)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(TokenError::Malformed.into());
+            return Err(TokenError::Malformed);
         }
-        Ok(Self { caller: state.auth.verify(token.trim())?, token: token.trim().to_owned() })
+        let token = token.trim();
+        Ok(Self { caller: auth.verify(token)?, token: token.to_owned() })
     }
 }
 
@@ -56,15 +55,17 @@ struct Accepted<'a> {
 /// Takes a job: 202 with its id, once it is in its queue.
 pub(super) async fn create(
     State(state): State<Arc<super::State>>,
-    bearer: Bearer,
-    body: Result<Bytes, BytesRejection>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<impl IntoResponse, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::too_large("the job is larger than this service takes; use smaller images")
+    let bearer = match Bearer::verify(&headers, &state.auth) {
+        Ok(bearer) => bearer,
+        Err(error) => {
+            body::discard(body, state.max_body_bytes).await;
+            return Err(error.into());
         }
-        _ => Problem::bad_request(rejection.body_text()),
-    })?;
+    };
+    let body = body::read(body, state.max_body_bytes).await?;
     let (route, queue, data) = admit(&state, &bearer, &body)?;
     let id = route.queue.push(data).await?;
     let status_url = format!("/v1/jobs/{id}");
@@ -117,9 +118,10 @@ pub(super) struct Status {
 /// Where a job of the caller stands; another's is not found.
 pub(super) async fn show(
     State(state): State<Arc<super::State>>,
-    Bearer { caller, .. }: Bearer,
+    headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Json<Status>, Problem> {
+    let Bearer { caller, .. } = Bearer::verify(&headers, &state.auth)?;
     for (&queue, route) in &state.routes {
         let Some(Look { state, data, outcome }) = route.queue.look(&id).await? else { continue };
         let owner = match (&outcome, data) {

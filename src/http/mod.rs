@@ -1,5 +1,6 @@
 //! The HTTP side: the jobs API, health and metrics, and the page.
 
+mod body;
 mod health;
 mod jobs;
 mod page;
@@ -10,7 +11,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{Method, header},
     routing::{get, post},
 };
@@ -37,6 +37,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// `embedded` or `servers`.
     pub mode: Mode,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
 }
 
 /// Where jobs for one queue go: through the door, into the queue.
@@ -77,28 +79,28 @@ impl From<&Storage> for Mode {
     }
 }
 
-/// All routes.
-pub fn router(state: Arc<State>, config: &Config) -> Router {
+/// All routes, with `sockets`, those of Socket.IO.
+pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
     let api = Router::new()
         .route("/v1/jobs", post(jobs::create))
         .route("/v1/jobs/{id}", get(jobs::show))
-        .layer(DefaultBodyLimit::max(config.server.max_body_bytes))
-        .layer(cors(&config.socket.origins));
-    let mut router = Router::new()
-        .merge(api)
-        .merge(page::router())
-        .route("/health", get(health::health))
-        .route("/metrics", get(health::metrics));
+        .layer(cors(&config.socket.origins))
+        .with_state(Arc::clone(&state));
+    let mut router =
+        page::router().route("/health", get(health::health)).route("/metrics", get(health::metrics));
     if state.mode == Mode::Embedded {
         router = router.route("/v1/token", post(token::create));
     }
     router
+        .with_state(state)
+        .merge(api)
+        .merge(sockets)
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::no_such_method)
-        .with_state(state)
 }
 
-fn cors(origins: &Origins) -> CorsLayer {
+/// Lets pages of other origins call us; it changes nothing for the others.
+pub fn cors(origins: &Origins) -> CorsLayer {
     let origins = match origins {
         Origins::Any => AllowOrigin::any(),
         Origins::Only(list) => AllowOrigin::list(list.iter().filter_map(|origin| origin.parse().ok())),

@@ -10,7 +10,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-use crate::pipeline::FieldError;
+use crate::{origin, pipeline::FieldError};
 
 const LIFETIME: Duration = Duration::from_hours(1);
 
@@ -43,14 +43,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Given { user, token })))
 }
 
-/// Whether a request comes from this machine, asked for by a name of this machine, and not through a proxy: a foreign
-/// name that resolves to 127.0.0.1 (DNS rebinding) is not local.
+/// Whether a request comes from this machine, asked for by a name of this machine, by our own page or by no page, and not
+/// through a proxy. A foreign page is not local, nor is a foreign name that resolves to 127.0.0.1 (DNS rebinding).
 fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
     let proxied =
         ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let named = host.is_some_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"));
-    peer.ip().to_canonical().is_loopback() && named && !proxied
+    peer.ip().to_canonical().is_loopback() && named && !proxied && origin::is_own(headers)
 }
 
 #[cfg(test)]
@@ -72,6 +72,8 @@ mod tests {
         assert!(!local("10.0.0.7:1", &[("host", "localhost:4016")]));
         assert!(!local("127.0.0.1:1", &[("host", "rebound.example:4016")]));
         assert!(!local("127.0.0.1:1", &[("host", "localhost"), ("x-forwarded-for", "10.0.0.7")]));
+        assert!(local("127.0.0.1:1", &[("host", "localhost:4016"), ("origin", "http://localhost:4016")]));
+        assert!(!local("127.0.0.1:1", &[("host", "localhost:4016"), ("origin", "https://foreign.example")]));
         assert!(!local("127.0.0.1:1", &[]));
     }
 }

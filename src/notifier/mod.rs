@@ -1,22 +1,22 @@
 //! Tells browsers the outcomes of their jobs, over Socket.IO.
 
-mod origin;
 mod rooms;
 
 use std::sync::Arc;
 
+use axum::Router;
 use serde::{Deserialize, Serialize};
 use socketioxide::{
     SocketIo,
     extract::{AckSender, Extension, SocketRef, TryData},
     handler::ConnectHandler,
-    layer::SocketIoLayer,
 };
 
 use crate::{
     auth::{Auth, Caller, TokenError},
     config,
     metrics::Metrics,
+    origin,
     outcome::Outcome,
     queue::Job,
 };
@@ -55,14 +55,14 @@ struct Joined<'a> {
 }
 
 impl Notifier {
-    /// The Socket.IO endpoint: a layer for each server that should have it, and the notifier behind it.
+    /// The Socket.IO endpoint: a route for each server that should have it, and the notifier behind it.
     #[must_use]
-    pub fn new(auth: Arc<Auth>, metrics: Arc<Metrics>, config: &config::Socket) -> (SocketIoLayer, Self) {
-        let (layer, io) = SocketIo::builder()
+    pub fn new(auth: Arc<Auth>, metrics: Arc<Metrics>, config: &config::Socket) -> (Router, Self) {
+        let (endpoint, io) = SocketIo::builder()
             .max_buffer_size(config.buffer)
             .max_payload(MAX_PAYLOAD)
             .ws_max_message_size(MAX_MESSAGE)
-            .build_layer();
+            .build_svc();
         let origins = config.origins.clone();
         let sign_in = move |socket: SocketRef, TryData(shown): TryData<SignIn>| {
             let caller = if origin::allowed(&origins, &socket.req_parts().headers) {
@@ -82,7 +82,7 @@ impl Notifier {
             }
         };
         io.ns("/", connected.with(sign_in));
-        (layer, Self { io })
+        (Router::new().route_service("/socket.io/", endpoint), Self { io })
     }
 
     /// Tells the user's sockets in the room of the job's queue. Whoever is not there hears nothing.
@@ -105,6 +105,9 @@ const MAX_PAYLOAD: u64 = 100_000;
 /// The same for WebSocket clients.
 const MAX_MESSAGE: usize = 100_000;
 
+/// Rooms that one socket may be in; the platform has far fewer queues.
+const MAX_ROOMS: usize = 100;
+
 async fn join_room(
     socket: SocketRef,
     TryData(room): TryData<String>,
@@ -112,13 +115,15 @@ async fn join_room(
     ack: AckSender,
 ) {
     let room = room.unwrap_or_default();
-    let joined = match rooms::own(&room, &caller) {
+    let error = match rooms::own(&room, &caller) {
+        None => Some("not your room: it must be <your Id>_<queue>"),
+        Some(_) if socket.rooms().len() >= MAX_ROOMS => Some("too many rooms"),
         Some(name) => {
             socket.join(name);
-            Joined { ok: true, room: &room, error: None }
+            None
         }
-        None => Joined { ok: false, room: &room, error: Some("not your room: it must be <your Id>_<queue>") },
     };
+    let joined = Joined { ok: error.is_none(), room: &room, error };
     if let Err(error) = ack.send(&joined) {
         tracing::debug!(%error, "the socket left before it heard whether it joined");
     }

@@ -15,12 +15,13 @@ use apalis_core::{
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tower_layer::Identity;
 
-use super::Job;
+use super::{Job, held::Holding};
 
-/// A claimed job with the slot that it runs in, which is free again when this is dropped.
+/// A claimed job, with its lease and the slot that it runs in: both are let go when this is dropped.
 pub struct Claimed {
     pub(super) job: Job,
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) _holding: Holding,
+    pub(super) _slot: OwnedSemaphorePermit,
 }
 
 /// The receiving end of a claim loop. When the loop has ended, and all it claimed has been handed over, the worker

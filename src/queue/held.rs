@@ -2,26 +2,27 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::Lease;
+use super::{Job, Lease};
 
 /// Leased jobs by id.
 #[derive(Default)]
 pub(super) struct Held(Mutex<HashMap<String, Lease>>);
 
-impl Held {
-    pub(super) fn insert(&self, id: String, lease: Lease) {
-        self.lock().insert(id, lease);
-    }
+/// A lease that is held, and renewed, until this is dropped; also when the job panics.
+pub(super) struct Holding {
+    held: Arc<Held>,
+    id: String,
+    lease: Lease,
+}
 
-    /// Forgets a lease; another claim of the same job is left alone.
-    pub(super) fn remove(&self, id: &str, lease: &Lease) {
-        let mut held = self.lock();
-        if held.get(id) == Some(lease) {
-            held.remove(id);
-        }
+impl Held {
+    pub(super) fn hold(self: Arc<Self>, job: &Job) -> Holding {
+        let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
+        self.lock().insert(id.clone(), Lease::clone(&lease));
+        Holding { held: self, id, lease }
     }
 
     pub(super) fn all(&self) -> Vec<(String, Lease)> {
@@ -30,5 +31,15 @@ impl Held {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Lease>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let mut held = self.held.lock();
+        // Another claim of the same job may have come meanwhile.
+        if held.get(&self.id) == Some(&self.lease) {
+            held.remove(&self.id);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Queue, Settlement, held::Held};
+use super::{Queue, Settlement};
 use crate::backoff::Backoff;
 
 /// Settlements in one batch at the most: more makes one script long and others wait.
@@ -31,13 +31,12 @@ impl Settler {
 }
 
 /// Settles until all [`Settler`]s are gone.
-pub(super) async fn run(queue: Arc<dyn Queue>, held: Arc<Held>, mut settlements: Settlements) {
+pub(super) async fn run(queue: Arc<dyn Queue>, mut settlements: Settlements) {
     let mut waiting = Vec::with_capacity(BATCH);
     while settlements.recv_many(&mut waiting, BATCH).await > 0 {
         let (batch, answers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
         let settled = settle(&*queue, &batch).await;
         for ((settlement, answer), settled) in batch.iter().zip(answers).zip(settled) {
-            held.remove(&settlement.id, &settlement.lease);
             if answer.send(settled).is_err() {
                 tracing::debug!(job = settlement.id, "nobody waits for this settlement any more");
             }

@@ -81,7 +81,7 @@ impl Consumer {
     ) -> Arc<Self> {
         let (settler, settlements) = settler::channel();
         let held = Arc::new(Held::default());
-        tasks.spawn(settler::run(Arc::clone(&queue), Arc::clone(&held), settlements));
+        tasks.spawn(settler::run(Arc::clone(&queue), settlements));
         let keeping = keep(Arc::clone(&queue), Arc::clone(&held), config.lease);
         tasks.spawn(end.clone().run_until_cancelled_owned(keeping));
         let slots = Arc::new(Semaphore::new(config.concurrency));
@@ -112,12 +112,12 @@ impl Consumer {
         })
     }
 
-    async fn run(&self, Claimed { job, slot }: Claimed, handler: &dyn Handler) {
-        let Handled { verdict, outcome, report } = handler.handle(&job).await;
+    async fn run(&self, claimed: Claimed, handler: &dyn Handler) {
+        let job = &claimed.job;
+        let Handled { verdict, outcome, report } = handler.handle(job).await;
         let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
         let settled = self.settler.settle(Settlement { id, lease, verdict, outcome }).await;
-        drop(slot);
-        handler.settled(settled, &job, report);
+        handler.settled(settled, job, report);
     }
 
     /// Gives back every job that is still held, for another process to run.
@@ -184,8 +184,8 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>, stop: C
                 );
                 continue;
             };
-            consumer.held.insert(job.id.clone(), Lease::clone(&job.lease));
-            if jobs.send(Claimed { job, slot }).await.is_err() {
+            let holding = Arc::clone(&consumer.held).hold(&job);
+            if jobs.send(Claimed { job, _holding: holding, _slot: slot }).await.is_err() {
                 return;
             }
         }
@@ -223,9 +223,8 @@ async fn renew_all(queue: &dyn Queue, held: &Held) -> Result<(), QueueError> {
     if all.is_empty() {
         return Ok(());
     }
-    for ((id, lease), renewed) in all.iter().zip(queue.renew(&all).await?) {
+    for ((id, _), renewed) in all.iter().zip(queue.renew(&all).await?) {
         if !renewed {
-            held.remove(id, lease);
             tracing::debug!(queue = queue.name(), job = id, "lease lost, or just settled");
         }
     }

@@ -33,9 +33,17 @@ pub fn unique(what: &str) -> String {
     format!("{what}_{}", Ulid::generate()).to_lowercase()
 }
 
+/// The connection string of `database` on the server that `uri` names.
+fn database_uri(uri: &str, database: &str) -> String {
+    let (scheme, rest) = uri.split_once("://").unwrap_or_else(|| panic!("OCTAVO_TEST_MONGODB_URI is no URI"));
+    let (server, options) = rest.split_once('?').map_or((rest, String::new()), |(s, o)| (s, format!("?{o}")));
+    let hosts = server.split('/').next().unwrap_or_default();
+    format!("{scheme}://{hosts}/{database}{options}")
+}
+
 /// Settings for real servers: a queue prefix and a database of this test's own.
 pub fn servers(settings: &[(&str, &str)]) -> Config {
-    let database = format!("{}/{}", server("OCTAVO_TEST_MONGODB_URI").trim_end_matches('/'), unique("it"));
+    let database = database_uri(&server("OCTAVO_TEST_MONGODB_URI"), &unique("octavo_test"));
     let mut env = Environment::from(
         [
             ("REDIS_HOST", server("OCTAVO_TEST_REDIS_HOST")),

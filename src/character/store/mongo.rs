@@ -8,7 +8,7 @@ use mongodb::{
     Client, Collection, IndexModel,
     bson::{DateTime, Document, doc, oid::ObjectId},
     error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure},
-    options::ClientOptions,
+    options::{Acknowledgment, ClientOptions, WriteConcern},
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,9 @@ impl MongoStore {
         options.max_pool_size.get_or_insert(concurrency);
         options.server_selection_timeout.get_or_insert(config.timeout);
         options.connect_timeout.get_or_insert(config.timeout);
+        // An effect that was acknowledged must outlive its server, also a standalone one.
+        let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
+        options.write_concern.get_or_insert(durable);
         let client = Client::with_options(options)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);

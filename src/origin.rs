@@ -1,15 +1,25 @@
-//! Which web pages may open a socket. Browsers do not apply CORS to WebSockets, so the server looks itself.
+//! Which web pages may talk to us. Browsers do not apply CORS to WebSockets, so the server looks itself.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::config::Origins;
 
 /// Whether the page that sent these headers may connect. Clients that are no browsers send no `Origin`.
-pub(super) fn allowed(origins: &Origins, headers: &HeaderMap) -> bool {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let (Origins::Only(allowed), Some(origin)) = (origins, header(header::ORIGIN)) else { return true };
-    let own = || origin.split_once("://").is_some_and(|(_, host)| Some(host) == header(header::HOST));
-    allowed.iter().any(|allowed| allowed == origin) || own()
+pub(crate) fn allowed(origins: &Origins, headers: &HeaderMap) -> bool {
+    match (origins, text(headers, header::ORIGIN)) {
+        (Origins::Any, _) | (_, None) => true,
+        (Origins::Only(allowed), Some(origin)) => allowed.iter().any(|a| a == origin) || is_own(headers),
+    }
+}
+
+/// Whether these headers come from our own page, or from a client that is no browser.
+pub(crate) fn is_own(headers: &HeaderMap) -> bool {
+    let Some(origin) = text(headers, header::ORIGIN) else { return true };
+    origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(headers, header::HOST))
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]

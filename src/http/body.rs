@@ -1,0 +1,54 @@
+//! Request bodies: read to a limit, and to their end before an error is answered.
+//!
+//! A client that still writes when the connection is closed sees a reset, and never the answer that says why.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt;
+
+use super::problem::Problem;
+
+/// What is read and thrown away at the most, as a multiple of the limit.
+const DISCARD: usize = 8;
+
+/// How long a client may take to send its body.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads `body`, which may have `limit` bytes.
+///
+/// # Errors
+/// 413 when it has more, 400 when it breaks off.
+pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    let mut chunks = body.into_data_stream();
+    let reading = async {
+        while let Some(chunk) = chunks.next().await {
+            let chunk =
+                chunk.map_err(|error| Problem::bad_request(format!("the body broke off: {error}")))?;
+            seen += chunk.len();
+            if seen <= limit {
+                kept.extend_from_slice(&chunk);
+            } else if seen > limit.saturating_mul(DISCARD) {
+                break;
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .unwrap_or_else(|_| Err(Problem::bad_request("the body did not come in time")))?;
+    if seen <= limit {
+        return Ok(kept);
+    }
+    Err(Problem::too_large(format!(
+        "the job has more than {limit} bytes, the most that this service takes; use smaller images"
+    )))
+}
+
+/// Reads `body` to its end and keeps nothing of it.
+pub(super) async fn discard(body: Body, limit: usize) {
+    if let Err(problem) = read(body, limit).await {
+        tracing::debug!(?problem, "a body that was not wanted anyway");
+    }
+}
