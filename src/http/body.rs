@@ -13,7 +13,7 @@ use super::problem::Problem;
 const DISCARD: usize = 8;
 
 /// How long a client may take to send its body.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Reads `body`, which may have `limit` bytes.
 ///

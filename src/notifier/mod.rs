@@ -56,7 +56,6 @@ struct Joined<'a> {
 
 impl Notifier {
     /// The Socket.IO endpoint: a route for each server that should have it, and the notifier behind it.
-    #[must_use]
     pub fn new(auth: Arc<Auth>, metrics: Arc<Metrics>, config: &config::Socket) -> (Router, Self) {
         let (endpoint, io) = SocketIo::builder()
             .max_buffer_size(config.buffer)
