@@ -1,5 +1,7 @@
 //! Everything against real servers and against the embedded store. `tests/run.sh` starts the servers.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
+
 mod app;
 mod queues;
 mod stack_facts;

@@ -110,8 +110,8 @@ async fn an_update_changes_what_it_names(store: &dyn Store) {
     let later = DateTime::from_millis(1_700_000_009_000);
     let changes = Changes { name: Some("Ari".to_owned()), image: Some("j".to_owned()), ..Changes::default() };
     assert!(store.update(&caller("u1"), aria.id, changes, later).await.unwrap());
-    let changed = Character { name: "Ari".to_owned(), image: "j".to_owned(), updated_at: later, ..aria };
-    assert_eq!(newest(store, "u1", vec![]).await, [changed]);
+    let expected = Character { name: "Ari".to_owned(), image: "j".to_owned(), updated_at: later, ..aria };
+    assert_eq!(newest(store, "u1", vec![]).await, [expected]);
 }
 
 async fn nobody_changes_or_deletes_anothers_character(store: &dyn Store) {

@@ -19,7 +19,7 @@ use ulid::Ulid;
 pub const SECRET: &str = "a secret for tests only, 32 bytes long";
 
 /// Nothing in these tests takes this long, unless it never comes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A value that `tests/run.sh` passes on; without it the servers are missing, which is an error.
 #[expect(clippy::disallowed_methods, reason = "the tests are told where their servers are")]
