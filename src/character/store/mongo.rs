@@ -179,7 +179,8 @@ impl From<Error> for StoreError {
                 }
                 _ => false,
             };
-        if transient { Self::Unavailable(error.to_string()) } else { Self::Rejected(error.to_string()) }
+        let reason = error.kind.to_string();
+        if transient { Self::Unavailable(reason) } else { Self::Rejected(reason) }
     }
 }
 
