@@ -14,13 +14,32 @@ use axum::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
+const PAGE: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The path, the media type and the text of each part.
+const PARTS: &[(&str, &str, &str)] = &[
+    ("/", PAGE, include_str!("page/index.html")),
+    ("/assets/style.css", STYLE, include_str!("page/style.css")),
+    ("/assets/app.js", SCRIPT, include_str!("page/app.js")),
+    ("/assets/card.js", SCRIPT, include_str!("page/card.js")),
+    ("/assets/create.js", SCRIPT, include_str!("page/create.js")),
+    ("/assets/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/assets/forms.js", SCRIPT, include_str!("page/forms.js")),
+    ("/assets/jobs.js", SCRIPT, include_str!("page/jobs.js")),
+    ("/assets/outcomes.js", SCRIPT, include_str!("page/outcomes.js")),
+    ("/assets/pictures.js", SCRIPT, include_str!("page/pictures.js")),
+    ("/assets/service.js", SCRIPT, include_str!("page/service.js")),
+    ("/assets/session.js", SCRIPT, include_str!("page/session.js")),
+    ("/assets/shelf.js", SCRIPT, include_str!("page/shelf.js")),
+    ("/assets/socket.js", SCRIPT, include_str!("page/socket.js")),
+    ("/assets/welcome.js", SCRIPT, include_str!("page/welcome.js")),
+];
+
 /// The page and its parts.
 pub(super) fn router() -> Router<Arc<super::State>> {
-    Router::new()
-        .route("/", part("text/html; charset=utf-8", include_str!("page/index.html")))
-        .route("/assets/style.css", part("text/css; charset=utf-8", include_str!("page/style.css")))
-        .route("/assets/app.js", part("text/javascript; charset=utf-8", include_str!("page/app.js")))
-        .route("/assets/socket.js", part("text/javascript; charset=utf-8", include_str!("page/socket.js")))
+    PARTS.iter().fold(Router::new(), |router, &(path, kind, text)| router.route(path, part(kind, text)))
 }
 
 fn part(kind: &'static str, text: &'static str) -> axum::routing::MethodRouter<Arc<super::State>> {

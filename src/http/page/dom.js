@@ -1,0 +1,21 @@
+// What every part of the page does with the document: finding, cloning, filling, and hearing of a submit.
+
+export const byId = (id) => document.getElementById(id);
+
+export const clone = (templateId) => byId(templateId).content.firstElementChild.cloneNode(true);
+
+/** Writes a text into every slot of this name. */
+export function fill(root, slot, text) {
+  for (const element of root.querySelectorAll(`[data-slot=${slot}]`)) element.textContent = text;
+}
+
+export function markBusy(element, busy) {
+  element.setAttribute("aria-busy", String(busy));
+}
+
+export function onSubmit(form, action) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}

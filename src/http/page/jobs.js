@@ -1,0 +1,123 @@
+// Jobs: sends them over HTTP and finds the outcome of each, told live or asked for.
+
+import { request } from "./service.js";
+
+export const CREATE = "Create_Character";
+export const READ = "Read_Character";
+export const UPDATE = "Update_Character";
+export const DELETE = "Delete_Character";
+export const QUEUES = [CREATE, READ, UPDATE, DELETE];
+export const SESSION_EXPIRED = "Session expired. Please log in again.";
+
+const QUEUE_OF_MESSAGE = {
+  "Character created correctly": CREATE,
+  "Character updated correctly": UPDATE,
+  "Character successfully eliminated": DELETE,
+};
+const FIRST_LOOK_MS = 3_000;
+const LONGEST_LOOK_MS = 15_000;
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Sends jobs and finds the one that each outcome belongs to.
+ * An outcome is taken from the socket or, when none came in time, from the job's status; it is told once.
+ */
+export function createJobs({ token, onOutcome, onCount }) {
+  let jobs = [];
+  let stopped = false;
+  const heard = new Set();
+
+  async function submit(queue, data) {
+    const job = { queue, id: null, sentAt: performance.now(), settled: false };
+    job.outcome = new Promise((resolve) => (job.resolve = resolve));
+    job.accepted = request("/v1/jobs", { method: "POST", token, body: { queue, data } });
+    jobs.push(job);
+    count();
+    try {
+      job.id = (await job.accepted).id;
+    } catch (problem) {
+      forget(job);
+      throw problem;
+    }
+    look(job);
+    return job.outcome;
+  }
+
+  async function hear(outcome) {
+    const arrivedAt = performance.now();
+    const job = await find(outcome);
+    // A second node, or a second room, may tell the same outcome again.
+    if (outcome.Job?.Id && heard.has(outcome.Job.Id)) return;
+    if (outcome.Job?.Id) heard.add(outcome.Job.Id);
+    if (!job) return onOutcome({ ...outcome, queue: queueOf(outcome) });
+    settle(job, outcome, arrivedAt);
+    forget(job);
+  }
+
+  async function find(outcome) {
+    const id = outcome.Job?.Id;
+    if (!id) return guess(outcome);
+    const named = () => jobs.find((job) => job.id === id);
+    // A fast worker is done before the answer to the POST has told us the id.
+    if (!named()) await Promise.allSettled(jobs.map((job) => job.accepted));
+    return named();
+  }
+
+  /** Without a job id, an outcome belongs to the oldest job that it could be about. */
+  function guess(outcome) {
+    const queue = queueOf(outcome);
+    const open = (job) => !job.settled && (!queue || job.queue === queue);
+    const told = (job) => job.settled && (queue ? job.queue === queue : job.message === outcome.Message);
+    return jobs.find(open) ?? jobs.find(told);
+  }
+
+  function settle(job, outcome, arrivedAt = performance.now()) {
+    if (job.settled) return;
+    job.settled = true;
+    job.message = outcome.Message;
+    job.resolve(outcome);
+    count();
+    onOutcome({ ...outcome, queue: job.queue, took: arrivedAt - job.sentAt });
+  }
+
+  /** Asks for the job's status, ever less often, for as long as the socket has not told its outcome. */
+  async function look(job) {
+    for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 1.5, LONGEST_LOOK_MS)) {
+      await sleep(wait);
+      if (job.settled || stopped) return;
+      const outcome = await askStatus(job.id, token);
+      if (!outcome) continue;
+      settle(job, outcome);
+      // The socket may still tell it, late: the job stays known for a while so that this is not taken for another's.
+      return setTimeout(() => forget(job), LONGEST_LOOK_MS);
+    }
+  }
+
+  function forget(job) {
+    jobs = jobs.filter((other) => other !== job);
+    count();
+  }
+
+  function count() {
+    onCount(jobs.filter((job) => !job.settled).length);
+  }
+
+  return { submit, hear, stop: () => (stopped = true) };
+}
+
+function queueOf({ Message, Job }) {
+  if (Job?.Queue) return Job.Queue;
+  return Array.isArray(Message) ? READ : QUEUE_OF_MESSAGE[Message];
+}
+
+/** The outcome of a job by its status, or nothing while it is not over or cannot be asked. */
+async function askStatus(id, token) {
+  try {
+    const { state, outcome } = await request(`/v1/jobs/${encodeURIComponent(id)}`, { token });
+    if (state === "done" || state === "failed") return outcome ?? { Status: state === "done", Message: `Job ${state}` };
+  } catch (problem) {
+    if (problem.status === 401) return { Status: false, Message: SESSION_EXPIRED };
+    if (problem.status === 404) return { Status: false, Message: "The service no longer knows this job" };
+  }
+}
