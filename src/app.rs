@@ -18,8 +18,10 @@ use crate::{
     notifier::Notifier,
     pipeline::Pipeline,
     queue::{
-        Queue, QueueError,
-        apalis::{self, ApalisQueue, Listener},
+        Inbox, Listener, Queue, QueueError,
+        apalis::ApalisQueue,
+        bull::BullQueue,
+        connect,
         embedded::EmbeddedQueue,
         worker::{Consumer, Handler},
     },
@@ -75,6 +77,9 @@ pub enum RunError {
 struct Parts {
     auth: Auth,
     store: Arc<dyn Store>,
+    /// Where our own jobs go.
+    inboxes: Vec<Arc<dyn Inbox>>,
+    /// All that are served, the inboxes among them.
     queues: Vec<Arc<dyn Queue>>,
     listener: Option<Listener>,
 }
@@ -101,7 +106,7 @@ impl App {
     }
 
     fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
-        let Parts { auth, store, queues, listener } = parts;
+        let Parts { auth, store, inboxes, queues, listener } = parts;
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
         let metrics = Arc::new(Metrics::new(QUEUES));
         let (sockets, notifier) = Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket);
@@ -112,17 +117,15 @@ impl App {
             Arc::clone(&metrics),
             &config.queue,
         ));
-        let mut by_queue = BTreeMap::new();
-        let mut workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)> = Vec::new();
-        for queue in queues {
-            by_queue.insert(queue.name(), Route { intake: characters.clone(), queue: Arc::clone(&queue) });
-            workers.push((queue, characters.clone()));
-        }
+        let route = |inbox: Arc<dyn Inbox>| (inbox.name(), Route { intake: characters.clone(), inbox });
+        let routes: BTreeMap<_, _> = inboxes.into_iter().map(route).collect();
+        let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
+        let workers = queues.iter().map(worker).collect();
         let max_body_bytes = config.server.max_body_bytes;
-        let state = Arc::new(http::State { auth, routes: by_queue, store, metrics, mode, max_body_bytes });
+        let state = Arc::new(http::State { auth, routes, queues, store, metrics, mode, max_body_bytes });
         let sockets = sockets.layer(http::cors(&config.socket.origins));
-        let router = http::router(state, sockets.clone(), &config);
-        Self { config, mode, main, messages, router, sockets, notifier, workers, listener }
+        let app = http::router(state, sockets.clone(), &config);
+        Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener }
     }
 
     /// Where the service listens, and where Socket.IO alone does.
@@ -210,12 +213,13 @@ async fn drain(
 }
 
 async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Result<Parts, StartError> {
-    let mut queues: Vec<Arc<dyn Queue>> = Vec::new();
+    let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
     for name in QUEUES {
-        queues.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
+        inboxes.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
     }
+    let queues = inboxes.iter().map(|inbox| Arc::clone(inbox) as Arc<dyn Queue>).collect();
     let store = Arc::new(store::EmbeddedStore::new(file));
-    Ok(Parts { auth: Auth::new(secret), store, queues, listener: None })
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener: None })
 }
 
 async fn servers(
@@ -228,14 +232,24 @@ async fn servers(
         tracing::warn!("JWT_SECRET is shorter than 32 bytes, and can be guessed from one token");
     }
     let address = format!("{}:{}", redis.host, redis.port);
-    let connected = apalis::connect(redis).await;
+    let connected = connect(redis).await;
     let (client, connection) = connected.map_err(|source| StartError::Redis { address, source })?;
-    let concurrency = u32::try_from(config.queue.concurrency * QUEUES.len()).unwrap_or(u32::MAX);
-    let store = store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?;
-    let queues = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue)));
-    let listener = Some(Listener::new(client, redis.timeout, &queues));
-    let queues = queues.into_iter().map(|queue| queue as Arc<dyn Queue>).collect();
-    Ok(Parts { auth: Auth::new(secret), store: Arc::new(store), queues, listener })
+    let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue)));
+    let bull = QUEUES.iter().filter(|_| config.bull.enabled);
+    let bull =
+        bull.map(|name| Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue)));
+    let bull: Vec<_> = bull.collect();
+    let wakes =
+        apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
+    let listener = Some(Listener::new(client, redis.timeout, wakes));
+
+    let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
+    queues.extend(bull.into_iter().map(|queue| queue as _));
+    let inboxes = apalis.into_iter().map(|queue| queue as _).collect();
+    let concurrency = u32::try_from(config.queue.concurrency * queues.len()).unwrap_or(u32::MAX);
+    let store =
+        Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener })
 }
 
 async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {

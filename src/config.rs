@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use secrecy::SecretString;
 
-pub use settings::{Embedded, Log, LogFormat, MongoDb, Origins, Queue, Redis, Server, Socket};
+pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Origins, Queue, Redis, Server, Socket};
 
 /// The environment as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;
@@ -23,6 +23,8 @@ pub struct Config {
     pub socket: Socket,
     /// The queues.
     pub queue: Queue,
+    /// Those of Bull among them.
+    pub bull: Bull,
     /// Where jobs, outcomes and characters are kept.
     pub storage: Storage,
     /// The log.

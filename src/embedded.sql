@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS jobs (
   due          INTEGER NOT NULL,
   attempts     INTEGER NOT NULL DEFAULT 0,
   crashes      INTEGER NOT NULL DEFAULT 0,
-  claims       INTEGER NOT NULL DEFAULT 0,
+  claimed      INTEGER NOT NULL DEFAULT 0,
   lease        TEXT,
   lease_until  INTEGER,
   reason       TEXT,

@@ -1,6 +1,10 @@
 //! The way of one job: parse, prove who asks, run, tell the user, settle. And the door through which jobs come in.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -147,7 +151,14 @@ impl<D: Domain> Pipeline<D> {
     async fn run(&self, caller: &Caller, job: &Job, command: D::Command) -> Result<Reply, Failure> {
         let origin = job.origin();
         let run = AssertUnwindSafe(self.domain.run(caller, &origin, command)).catch_unwind();
-        run.await.unwrap_or_else(|_| Err(Failure::Abort("the service panicked".to_owned())))
+        let ran = match job.options.timeout {
+            None => run.await,
+            Some(timeout) => match tokio::time::timeout(timeout, run).await {
+                Ok(ran) => ran,
+                Err(_) => return Err(timed_out(job, timeout)),
+            },
+        };
+        ran.unwrap_or_else(|_| Err(Failure::Abort("the service panicked".to_owned())))
     }
 
     /// Decides what becomes of the job, and what the user hears.
@@ -169,7 +180,10 @@ impl<D: Domain> Pipeline<D> {
                 reason: Some(refusal.to_string()),
             },
             Err(Failure::Retry(reason)) if job.attempt < self.attempts_of(job) => Judged {
-                verdict: Verdict::Retry(backoff::pause(job.attempt)),
+                verdict: Verdict::Retry(
+                    job.options.backoff.unwrap_or_else(|| backoff::pause(job.attempt)),
+                    reason.clone(),
+                ),
                 outcome: None,
                 word: "retry",
                 reason: Some(reason),
@@ -181,7 +195,17 @@ impl<D: Domain> Pipeline<D> {
     }
 
     fn attempts_of(&self, job: &Job) -> u32 {
-        job.max_attempts.filter(|attempts| *attempts > 1).unwrap_or(self.attempts)
+        job.options.attempts.filter(|attempts| *attempts > 1).unwrap_or(self.attempts)
+    }
+}
+
+/// A job that took longer than its producer allows is tried again only as often as its producer said.
+fn timed_out(job: &Job, timeout: Duration) -> Failure {
+    let reason = format!("timed out after {} ms", timeout.as_millis());
+    if job.attempt < job.options.attempts.unwrap_or(1) {
+        Failure::Retry(reason)
+    } else {
+        Failure::Abort(reason)
     }
 }
 
@@ -227,7 +251,7 @@ struct Event<'a> {
     user: Option<&'a str>,
     outcome: &'a str,
     reason: Option<&'a str>,
-    took: std::time::Duration,
+    took: Duration,
 }
 
 impl Event<'_> {
@@ -240,6 +264,7 @@ impl Event<'_> {
                 tracing::$level!(
                     job = job.id,
                     queue = job.queue,
+                    layout = job.layout,
                     user,
                     attempt = job.attempt,
                     outcome,

@@ -113,6 +113,16 @@ pub struct Queue {
     pub outcome_ttl: Duration,
 }
 
+/// Bull's queues.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bull {
+    /// Whether they are served.
+    pub enabled: bool,
+    /// What their keys begin with.
+    pub prefix: String,
+}
+
 /// The log.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +162,7 @@ pub(super) struct Settings {
     mongodb: MongoDb,
     embedded: Embedded,
     queue: Queue,
+    bull: Bull,
     log: Log,
 }
 
@@ -190,6 +201,7 @@ impl Settings {
             server: self.server,
             socket: self.socket,
             queue: self.queue,
+            bull: self.bull,
             storage,
             log: self.log,
         })

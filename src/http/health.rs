@@ -82,9 +82,10 @@ pub(super) async fn metrics(State(state): State<Arc<super::State>>) -> Result<im
 
 async fn count(state: &super::State) -> Result<BTreeMap<&'static str, Counts>, String> {
     let count = async {
-        let mut counts = BTreeMap::new();
-        for (&name, route) in &state.routes {
-            counts.insert(name, route.queue.counts().await.map_err(|error| error.to_string())?);
+        let mut counts = BTreeMap::<_, Counts>::new();
+        for queue in &state.queues {
+            let more = queue.counts().await.map_err(|error| error.to_string())?;
+            *counts.entry(queue.name()).or_default() += more;
         }
         Ok(counts)
     };

@@ -67,7 +67,7 @@ pub(super) async fn create(
     };
     let body = body::read(body, state.max_body_bytes).await?;
     let (route, queue, data) = admit(&state, &bearer, &body)?;
-    let id = route.queue.push(data).await?;
+    let id = route.inbox.push(data).await?;
     let status_url = format!("/v1/jobs/{id}");
     let accepted = Json(Accepted { id: &id, queue, status_url: &status_url }).into_response();
     Ok((StatusCode::ACCEPTED, AppendHeaders([(header::LOCATION, status_url)]), accepted))
@@ -123,7 +123,7 @@ pub(super) async fn show(
 ) -> Result<Json<Status>, Problem> {
     let Bearer { caller, .. } = Bearer::verify(&headers, &state.auth)?;
     for (&queue, route) in &state.routes {
-        let Some(Look { state, data, outcome }) = route.queue.look(&id).await? else { continue };
+        let Some(Look { state, data, outcome }) = route.inbox.look(&id).await? else { continue };
         let owner = match (&outcome, data) {
             (Some(outcome), _) => Some(outcome.user.clone()),
             (None, data) => data.and_then(|data| route.intake.owner(queue, &data)),

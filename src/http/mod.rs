@@ -22,7 +22,7 @@ use crate::{
     config::{Config, Origins, Storage},
     metrics::Metrics,
     pipeline::Intake,
-    queue::Queue,
+    queue::{Inbox, Queue},
 };
 
 /// What the handlers share.
@@ -31,6 +31,8 @@ pub struct State {
     pub auth: Arc<Auth>,
     /// Where jobs for each queue go.
     pub routes: BTreeMap<&'static str, Route>,
+    /// Every queue that is served, in each of its layouts.
+    pub queues: Vec<Arc<dyn Queue>>,
     /// The store, to see whether it answers.
     pub store: Arc<dyn Store>,
     /// What is counted.
@@ -47,7 +49,7 @@ pub struct Route {
     /// Checks a job.
     pub intake: Arc<dyn Intake>,
     /// Keeps it.
-    pub queue: Arc<dyn Queue>,
+    pub inbox: Arc<dyn Inbox>,
 }
 
 /// Which storage the service runs on.

@@ -4,16 +4,22 @@
 
 pub mod apalis;
 mod backend;
+pub mod bull;
+mod connection;
 pub mod embedded;
 mod held;
 mod ids;
 mod settler;
+mod wake;
 pub mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::AddAssign, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use ulid::Ulid;
+
+pub use connection::connect;
+pub use wake::Listener;
 
 use crate::outcome::Outcome;
 
@@ -24,6 +30,8 @@ pub struct Job {
     pub id: String,
     /// The queue it came from.
     pub queue: &'static str,
+    /// The layout of that queue.
+    pub layout: &'static str,
     /// Its data, not looked at yet.
     pub data: Vec<u8>,
     /// When it was made, in milliseconds since 1970.
@@ -32,12 +40,12 @@ pub struct Job {
     pub claimed_ms: i64,
     /// Which attempt this is, from 1 on.
     pub attempt: u32,
-    /// How many attempts the producer allows, when it said so.
-    pub max_attempts: Option<u32>,
     /// How often a process died while this job ran.
     pub crashes: u32,
-    /// How often it was claimed, this time counted.
-    pub claims: u32,
+    /// Whether it was claimed before: some or all of its effect may be there.
+    pub redelivered: bool,
+    /// What its producer asked of the queue.
+    pub options: Options,
     /// The fencing token of this claim.
     pub lease: Lease,
 }
@@ -46,8 +54,42 @@ impl Job {
     /// What a domain may know of the job.
     #[must_use]
     pub fn origin(&self) -> Origin<'_> {
-        Origin { queue: self.queue, id: &self.id, created_ms: self.created_ms, redelivered: self.claims > 1 }
+        Origin { queue: self.queue, id: &self.id, created_ms: self.created_ms, redelivered: self.redelivered }
     }
+}
+
+/// What a producer asked of the queue for one job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Attempts in all, when it said so.
+    pub attempts: Option<u32>,
+    /// The pause before the next attempt, when it said so.
+    pub backoff: Option<Duration>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// What is kept of the job when it is done.
+    pub keep_done: Keep,
+    /// What is kept of it when it has failed for good.
+    pub keep_failed: Keep,
+    /// Whether it goes before the others when it is tried again at once.
+    pub lifo: bool,
+}
+
+/// Which finished jobs are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them.
+    #[default]
+    All,
+    /// None.
+    Nothing,
+    /// The newest `count`, and those of the last `age_s` seconds.
+    Some {
+        /// How many.
+        count: Option<u32>,
+        /// For how long, in seconds.
+        age_s: Option<u32>,
+    },
 }
 
 /// Which job an effect comes from.
@@ -88,11 +130,11 @@ pub struct Claim {
 pub enum Verdict {
     /// It is done.
     Done,
-    /// It is to be tried again after this time; an attempt is counted.
-    Retry(Duration),
+    /// It is to be tried again after this time, for this reason; an attempt is counted.
+    Retry(Duration, String),
     /// It will not be tried again, for this reason: a dead letter.
     Bury(String),
-    /// It was not finished, for no fault of its own: back to the front, no attempt counted.
+    /// It was not finished in time, for no fault of its own: back to the front, no attempt counted.
     Release,
 }
 
@@ -105,6 +147,8 @@ pub struct Settlement {
     pub lease: Lease,
     /// What becomes of it.
     pub verdict: Verdict,
+    /// What its producer asked of the queue.
+    pub options: Options,
     /// The outcome, kept in the same step.
     pub outcome: Option<Outcome>,
 }
@@ -120,6 +164,15 @@ pub struct Counts {
     pub active: u64,
     /// Dead letters.
     pub dead: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.waiting += more.waiting;
+        self.delayed += more.delayed;
+        self.active += more.active;
+        self.dead += more.dead;
+    }
 }
 
 /// Where a job stands.
@@ -160,11 +213,11 @@ pub trait Queue: Send + Sync {
     /// The queue's name, without a prefix.
     fn name(&self) -> &'static str;
 
-    /// Adds a job, and gives its id.
-    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError>;
+    /// The name of its layout.
+    fn layout(&self) -> &'static str;
 
     /// Leases up to `max` jobs under `lease`. Called again with the same lease, after an error hid the answer, it
-    /// gives the same jobs.
+    /// gives the same jobs. One claim at a time.
     async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError>;
 
     /// Ends claims and keeps outcomes, each pair in one step. `false` for those whose lease was lost.
@@ -179,9 +232,16 @@ pub trait Queue: Send + Sync {
     /// How many jobs are in which state.
     async fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// What is known of a job.
-    async fn look(&self, id: &str) -> Result<Option<Look>, QueueError>;
-
     /// Waits until there may be something new to claim.
     async fn woken(&self);
+}
+
+/// A queue that we put jobs into, and look at them in.
+#[async_trait]
+pub trait Inbox: Queue {
+    /// Adds a job, and gives its id.
+    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError>;
+
+    /// What is known of a job.
+    async fn look(&self, id: &str) -> Result<Option<Look>, QueueError>;
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Claim, Job, Lease, Queue, QueueError, Settlement, Verdict,
+    Claim, Job, Lease, Options, Queue, QueueError, Settlement, Verdict,
     backend::{Claimed, JobBackend},
     held::Held,
     new_lease,
@@ -102,7 +102,7 @@ impl Consumer {
             let (sender, jobs) = mpsc::channel(BATCH);
             tasks.spawn(claim_all(Arc::clone(&self), sender, stop.clone()));
             let (consumer, handler) = (Arc::clone(&self), Arc::clone(&handler));
-            WorkerBuilder::new(self.queue.name())
+            WorkerBuilder::new(format!("{}:{}", self.queue.layout(), self.queue.name()))
                 .backend(JobBackend { jobs })
                 .parallelize(tokio::spawn)
                 .build(move |claimed: Claimed| {
@@ -116,7 +116,8 @@ impl Consumer {
         let job = &claimed.job;
         let Handled { verdict, outcome, report } = handler.handle(job).await;
         let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
-        let settled = self.settler.settle(Settlement { id, lease, verdict, outcome }).await;
+        let settled =
+            self.settler.settle(Settlement { id, lease, verdict, options: job.options, outcome }).await;
         handler.settled(settled, job, report);
     }
 
@@ -125,7 +126,13 @@ impl Consumer {
     /// # Errors
     /// When the queue is not available; the leases then run out.
     pub async fn release(&self) -> Result<usize, QueueError> {
-        let release = |(id, lease)| Settlement { id, lease, verdict: Verdict::Release, outcome: None };
+        let release = |(id, lease)| Settlement {
+            id,
+            lease,
+            verdict: Verdict::Release,
+            options: Options::default(),
+            outcome: None,
+        };
         let batch: Vec<_> = self.held.all().into_iter().map(release).collect();
         Ok(self.queue.settle(&batch).await?.into_iter().filter(|released| *released).count())
     }

@@ -10,7 +10,7 @@ use octavo::{
     character::{self, store::MongoStore},
     config::{Config, Storage},
     embedded::Embedded,
-    queue::{Queue, embedded::EmbeddedQueue, new_lease},
+    queue::{Inbox, embedded::EmbeddedQueue, new_lease},
 };
 use redis::{AsyncCommands, aio::ConnectionManager};
 use serde_json::{Value, json};
@@ -74,8 +74,9 @@ async fn twenty_thousand_waiting_jobs_are_drained_and_an_undecodable_one_among_t
     let config = servers(&[]);
     let name = format!("{}Create_Character", config.queue.prefix);
     let mut storage = stock(&config, &name).await;
-    let jobs: Vec<_> = (1..=JOBS).map(|_| create("ada", "Aria")).collect();
-    storage.push_bulk(jobs).await.unwrap();
+    for _ in 0..JOBS / 1000 {
+        storage.push_bulk(vec![create("ada", "Aria"); 1000]).await.unwrap();
+    }
     let mut redis = storage.get_connection().clone();
     let spoiled: Vec<String> = redis.zrange(format!("{name}:scheduled"), 7_777, 7_777).await.unwrap();
     let _: () = redis.hset(format!("{name}:data"), &spoiled[0], b"\x00\xff not json").await.unwrap();
@@ -162,7 +163,7 @@ async fn undecodable_jobs_are_buried_and_their_neighbours_done_on_the_embedded_s
     check_undecodable(Service::start(config).await).await;
 }
 
-async fn push_among_undecodable(queue: &dyn Queue) {
+async fn push_among_undecodable(queue: &dyn Inbox) {
     for data in UNDECODABLE {
         queue.push(data.as_bytes().to_vec()).await.unwrap();
         queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();

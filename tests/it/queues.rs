@@ -1,15 +1,14 @@
 //! What every queue does, run against each layout; and what only one of them must.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use octavo::{
+    config::Bull,
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Claim, Counts, Job, Lease, Queue, Settlement, State, Verdict,
-        apalis::{self, ApalisQueue, Listener},
-        embedded::EmbeddedQueue,
-        new_lease,
+        Claim, Counts, Inbox, Job, Lease, Listener, Queue, Settlement, State, Verdict, apalis::ApalisQueue,
+        bull::BullQueue, connect, embedded::EmbeddedQueue, new_lease,
     },
 };
 use redis::{AsyncCommands, aio::ConnectionManager};
@@ -19,53 +18,126 @@ use crate::support::{PATIENCE, limits, redis_of, servers, unique, until};
 
 const NAME: &str = "Create_Character";
 
-/// A queue, and what must live as long as it.
-struct Fixture<K> {
+/// A queue, a way to put jobs into it, and what must live as long as it.
+struct Fixture {
     queue: Arc<dyn Queue>,
-    _keep: K,
+    producer: Producer,
+    _dir: Option<TempDir>,
 }
 
-async fn on_redis(lease: Duration) -> Fixture<()> {
-    let (_, redis) = apalis::connect(redis_of(&servers(&[]))).await.unwrap();
+enum Producer {
+    Inbox(Arc<dyn Inbox>),
+    /// A connection, and what the keys of the queue begin with.
+    Bull(ConnectionManager, String),
+}
+
+impl Deref for Fixture {
+    type Target = dyn Queue;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.queue
+    }
+}
+
+impl Fixture {
+    fn of(inbox: Arc<dyn Inbox>, dir: Option<TempDir>) -> Self {
+        Self { queue: Arc::clone(&inbox) as _, producer: Producer::Inbox(inbox), _dir: dir }
+    }
+
+    fn inbox(&self) -> &dyn Inbox {
+        match &self.producer {
+            Producer::Inbox(inbox) => &**inbox,
+            Producer::Bull(..) => panic!("nobody looks into a queue of Bull"),
+        }
+    }
+
+    async fn push(&self, data: Vec<u8>) -> String {
+        match &self.producer {
+            Producer::Inbox(inbox) => inbox.push(data).await.unwrap(),
+            Producer::Bull(redis, prefix) => push_bull(redis.clone(), prefix, data).await,
+        }
+    }
+}
+
+/// Adds a job as Bull does. The real Bull is in `tests/node`.
+async fn push_bull(mut redis: ConnectionManager, prefix: &str, data: Vec<u8>) -> String {
+    let id: u64 = redis.incr(format!("{prefix}id"), 1).await.unwrap();
+    let now = mongodb::bson::DateTime::now().timestamp_millis();
+    let _: () = redis::pipe()
+        .hset(format!("{prefix}{id}"), "data", data)
+        .hset(format!("{prefix}{id}"), "timestamp", now)
+        .lpush(format!("{prefix}wait"), id)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    id.to_string()
+}
+
+async fn on_redis(lease: Duration) -> Fixture {
+    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
     let queue = ApalisQueue::new(NAME, redis, &limits(&(unique("it") + ":"), lease));
-    Fixture { queue: Arc::new(queue), _keep: () }
+    Fixture::of(Arc::new(queue), None)
 }
 
-async fn on_file(lease: Duration) -> Fixture<TempDir> {
+async fn on_bull(lease: Duration) -> Fixture {
+    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
+    let bull = Bull { enabled: true, prefix: unique("it") };
+    let queue = Arc::new(BullQueue::new(NAME, redis.clone(), &bull, &limits("", lease)));
+    Fixture { queue, producer: Producer::Bull(redis, format!("{}:{NAME}:", bull.prefix)), _dir: None }
+}
+
+async fn on_file(lease: Duration) -> Fixture {
     let dir = tempfile::tempdir().unwrap();
     let queue =
         EmbeddedQueue::open(NAME, Embedded::open(dir.path()).unwrap(), &limits("", lease)).await.unwrap();
-    Fixture { queue: Arc::new(queue), _keep: dir }
+    Fixture::of(Arc::new(queue), Some(dir))
 }
 
 /// A lease that does not run out in a test, and one that does soon.
 const LONG: Duration = PATIENCE;
 const SHORT: Duration = Duration::from_millis(300);
 
+macro_rules! on_queues {
+    ($module:ident, $fixture:ident: $($test:ident($lease:expr);)*) => {
+        mod $module {
+            $(#[tokio::test] async fn $test() { super::$test(&super::$fixture($lease).await).await; })*
+        }
+    };
+}
+
 macro_rules! on_every_queue {
-    ($($test:ident($lease:expr);)*) => {
-        mod redis_layout {
-            $(#[tokio::test] async fn $test() { super::$test(&*super::on_redis($lease).await.queue).await; })*
-        }
-        mod embedded_layout {
-            $(#[tokio::test] async fn $test() { super::$test(&*super::on_file($lease).await.queue).await; })*
-        }
+    ($($tests:tt)*) => {
+        on_queues! { layout_of_apalis, on_redis: $($tests)* }
+        on_queues! { layout_of_bull, on_bull: $($tests)* }
+        on_queues! { embedded_layout, on_file: $($tests)* }
+    };
+}
+
+macro_rules! on_every_inbox {
+    ($($tests:tt)*) => {
+        on_queues! { inbox_of_apalis, on_redis: $($tests)* }
+        on_queues! { embedded_inbox, on_file: $($tests)* }
     };
 }
 
 on_every_queue! {
     jobs_are_claimed_in_order_and_once(super::LONG);
-    a_done_job_leaves_nothing_but_its_outcome(super::LONG);
     a_lost_lease_is_refused(super::SHORT);
     a_renewed_lease_is_kept(super::SHORT);
     a_retry_waits_its_time_and_counts_an_attempt(super::LONG);
-    a_buried_job_is_kept_and_not_claimed(super::LONG);
     a_released_job_is_first_and_counts_nothing(super::LONG);
     a_claim_is_bounded_by_bytes(super::LONG);
+}
+
+on_every_inbox! {
+    a_done_job_leaves_nothing_but_its_outcome(super::LONG);
+    an_outcome_comes_with_its_lease_only(super::SHORT);
+    a_buried_job_is_kept_and_not_claimed(super::LONG);
+    a_job_that_waits_for_its_time_is_delayed(super::LONG);
     an_unknown_job_is_not_found(super::LONG);
 }
 
-async fn jobs_are_claimed_in_order_and_once(queue: &dyn Queue) {
+async fn jobs_are_claimed_in_order_and_once(queue: &Fixture) {
     let pushed = push(queue, 5).await;
     let first = claim(queue, 3).await;
     let second = claim(queue, 3).await;
@@ -74,20 +146,20 @@ async fn jobs_are_claimed_in_order_and_once(queue: &dyn Queue) {
     assert!(claim(queue, 3).await.jobs.is_empty());
 
     let job = &first.jobs[0];
-    assert_eq!((job.queue, job.attempt, job.crashes, job.claims), (NAME, 1, 0, 1));
+    assert_eq!((job.queue, job.attempt, job.crashes, job.redelivered), (NAME, 1, 0, false));
     assert_eq!(job.data, br#"{"n": 0}"#);
     assert!(job.claimed_ms - job.created_ms < 60_000, "{job:?}");
     assert_eq!(queue.counts().await.unwrap(), Counts { active: 5, ..Counts::default() });
 }
 
-async fn a_done_job_leaves_nothing_but_its_outcome(queue: &dyn Queue) {
+async fn a_done_job_leaves_nothing_but_its_outcome(queue: &Fixture) {
     let id = push_one(queue).await;
     assert_eq!(state(queue, &id).await, State::Waiting);
     let job = claim_one(queue).await;
     assert_eq!(state(queue, &id).await, State::Active);
     assert!(settle(queue, &job, Verdict::Done, Some("u1")).await);
 
-    let look = queue.look(&id).await.unwrap().unwrap();
+    let look = queue.inbox().look(&id).await.unwrap().unwrap();
     assert_eq!((look.state, look.data), (State::Done, None));
     let outcome = look.outcome.unwrap();
     assert_eq!(
@@ -98,23 +170,29 @@ async fn a_done_job_leaves_nothing_but_its_outcome(queue: &dyn Queue) {
     assert!(!settle(queue, &job, Verdict::Done, None).await, "settled twice");
 }
 
-async fn a_lost_lease_is_refused(queue: &dyn Queue) {
+async fn a_lost_lease_is_refused(queue: &Fixture) {
     let id = push_one(queue).await;
     let lost = claim_one(queue).await;
     rescued(queue).await;
     let job = claim_one(queue).await;
-    assert_eq!((job.id.as_str(), job.crashes, job.claims, job.attempt), (id.as_str(), 1, 2, 1));
-    assert!(job.origin().redelivered);
+    assert_eq!((job.id.as_str(), job.crashes, job.redelivered, job.attempt), (id.as_str(), 1, true, 1));
     assert_eq!(job.created_ms, lost.created_ms);
 
     assert!(!settle(queue, &lost, Verdict::Done, Some("u1")).await);
-    assert!(queue.look(&id).await.unwrap().unwrap().outcome.is_none(), "an outcome without its lease");
     assert_eq!(renew(queue, &lost).await, [false]);
     assert_eq!(renew(queue, &job).await, [true]);
     assert!(settle(queue, &job, Verdict::Done, Some("u1")).await);
 }
 
-async fn a_renewed_lease_is_kept(queue: &dyn Queue) {
+async fn an_outcome_comes_with_its_lease_only(queue: &Fixture) {
+    let id = push_one(queue).await;
+    let lost = claim_one(queue).await;
+    rescued(queue).await;
+    assert!(!settle(queue, &lost, Verdict::Done, Some("u1")).await);
+    assert!(queue.inbox().look(&id).await.unwrap().unwrap().outcome.is_none());
+}
+
+async fn a_renewed_lease_is_kept(queue: &Fixture) {
     push_one(queue).await;
     let job = claim_one(queue).await;
     for _ in 0..4 {
@@ -125,12 +203,11 @@ async fn a_renewed_lease_is_kept(queue: &dyn Queue) {
     assert!(settle(queue, &job, Verdict::Done, None).await);
 }
 
-async fn a_retry_waits_its_time_and_counts_an_attempt(queue: &dyn Queue) {
+async fn a_retry_waits_its_time_and_counts_an_attempt(queue: &Fixture) {
     let pause = Duration::from_secs(2);
     let id = push_one(queue).await;
     let job = claim_one(queue).await;
-    assert!(settle(queue, &job, Verdict::Retry(pause), None).await);
-    assert_eq!(state(queue, &id).await, State::Delayed);
+    assert!(settle(queue, &job, Verdict::Retry(pause, "not now".to_owned()), None).await);
     assert_eq!(queue.counts().await.unwrap(), Counts { delayed: 1, ..Counts::default() });
 
     let early = claim(queue, 1).await;
@@ -141,30 +218,37 @@ async fn a_retry_waits_its_time_and_counts_an_attempt(queue: &dyn Queue) {
     assert_eq!((again.id, again.attempt, again.crashes), (id, 2, 0));
 }
 
-async fn a_buried_job_is_kept_and_not_claimed(queue: &dyn Queue) {
+async fn a_buried_job_is_kept_and_not_claimed(queue: &Fixture) {
     let id = push_one(queue).await;
     let job = claim_one(queue).await;
     assert!(settle(queue, &job, Verdict::Bury("no good".to_owned()), Some("u1")).await);
-    let look = queue.look(&id).await.unwrap().unwrap();
+    let look = queue.inbox().look(&id).await.unwrap().unwrap();
     assert_eq!((look.state, look.data.is_some(), look.outcome.is_some()), (State::Failed, true, true));
     assert!(claim(queue, 1).await.jobs.is_empty());
     assert_eq!(queue.counts().await.unwrap(), Counts { dead: 1, ..Counts::default() });
 }
 
-async fn a_released_job_is_first_and_counts_nothing(queue: &dyn Queue) {
+async fn a_job_that_waits_for_its_time_is_delayed(queue: &Fixture) {
+    let id = push_one(queue).await;
+    let job = claim_one(queue).await;
+    assert!(settle(queue, &job, Verdict::Retry(LONG, "not now".to_owned()), None).await);
+    assert_eq!(state(queue, &id).await, State::Delayed);
+}
+
+async fn a_released_job_is_first_and_counts_nothing(queue: &Fixture) {
     let pushed = push(queue, 2).await;
     let job = claim_one(queue).await;
     assert!(settle(queue, &job, Verdict::Release, None).await);
     let again = claim_one(queue).await;
     assert_eq!(
-        (again.id.as_str(), again.attempt, again.crashes, again.claims),
-        (pushed[0].as_str(), 1, 0, 1)
+        (again.id.as_str(), again.attempt, again.crashes, again.redelivered),
+        (pushed[0].as_str(), 1, 0, true)
     );
 }
 
-async fn a_claim_is_bounded_by_bytes(queue: &dyn Queue) {
+async fn a_claim_is_bounded_by_bytes(queue: &Fixture) {
     for _ in 0..3 {
-        queue.push(vec![b'x'; 1_000_000]).await.unwrap();
+        queue.push(vec![b'x'; 1_000_000]).await;
     }
     assert_eq!(
         claim(queue, 10).await.jobs.len(),
@@ -174,22 +258,23 @@ async fn a_claim_is_bounded_by_bytes(queue: &dyn Queue) {
     assert_eq!(claim(queue, 10).await.jobs.len(), 1);
 }
 
-async fn an_unknown_job_is_not_found(queue: &dyn Queue) {
-    assert!(queue.look("no-such-job").await.unwrap().is_none());
+async fn an_unknown_job_is_not_found(queue: &Fixture) {
+    assert!(queue.inbox().look("no-such-job").await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_push_to_the_file_wakes() {
-    let fixture = on_file(LONG).await;
-    push_one(&*fixture.queue).await;
-    tokio::time::timeout(PATIENCE, fixture.queue.woken()).await.unwrap();
+    let queue = on_file(LONG).await;
+    push_one(&queue).await;
+    tokio::time::timeout(PATIENCE, queue.woken()).await.unwrap();
 }
 
 #[tokio::test]
 async fn opening_the_file_takes_back_what_a_dead_process_held() {
     let dir = tempfile::tempdir().unwrap();
     let open = async || {
-        EmbeddedQueue::open(NAME, Embedded::open(dir.path()).unwrap(), &limits("", LONG)).await.unwrap()
+        let file = Embedded::open(dir.path()).unwrap();
+        Fixture::of(Arc::new(EmbeddedQueue::open(NAME, file, &limits("", LONG)).await.unwrap()), None)
     };
     let queue = open().await;
     let id = push_one(&queue).await;
@@ -207,30 +292,31 @@ async fn a_data_directory_is_held_by_one_process() {
     assert!(error.contains("in use by another octavo"), "{error}");
 }
 
-/// A queue on Redis, and its keys.
+/// A queue on Redis, a connection, and what its keys begin with.
 struct OnRedis {
-    queue: ApalisQueue,
+    queue: Fixture,
     redis: ConnectionManager,
     name: String,
 }
 
 async fn with_redis() -> OnRedis {
-    let (_, redis) = apalis::connect(redis_of(&servers(&[]))).await.unwrap();
+    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
     let prefix = unique("it") + ":";
     let queue = ApalisQueue::new(NAME, redis.clone(), &limits(&prefix, LONG));
-    OnRedis { queue, redis, name: format!("{prefix}{NAME}") }
+    OnRedis { queue: Fixture::of(Arc::new(queue), None), redis, name: format!("{prefix}{NAME}") }
 }
 
 #[tokio::test]
 async fn a_claim_whose_answer_was_lost_is_given_again() {
-    let OnRedis { queue, .. } = with_redis().await;
-    let pushed = push(&queue, 3).await;
-    let lease = new_lease();
-    assert_eq!(ids(&queue.claim(&lease, 2).await.unwrap()), pushed[..2]);
-    let again = queue.claim(&lease, 2).await.unwrap();
-    assert_eq!(ids(&again), pushed[..2]);
-    assert!(again.jobs.iter().all(|job| job.claims == 1 && job.crashes == 0));
-    assert_eq!(ids(&claim(&queue, 2).await), pushed[2..]);
+    for queue in [on_redis(LONG).await, on_bull(LONG).await] {
+        let pushed = push(&queue, 3).await;
+        let lease = new_lease();
+        assert_eq!(ids(&queue.claim(&lease, 2).await.unwrap()), pushed[..2]);
+        let again = queue.claim(&lease, 2).await.unwrap();
+        assert_eq!(ids(&again), pushed[..2]);
+        assert!(again.jobs.iter().all(|job| !job.redelivered && job.crashes == 0));
+        assert_eq!(ids(&claim(&queue, 2).await), pushed[2..]);
+    }
 }
 
 #[tokio::test]
@@ -264,9 +350,9 @@ async fn a_drained_queue_leaves_only_outcomes_in_redis() {
     for job in &claim(&queue, 50).await.jobs {
         assert!(settle(&queue, job, Verdict::Done, Some("u1")).await);
     }
+    assert!(claim(&queue, 1).await.jobs.is_empty());
     let mut left: Vec<String> = redis.keys(format!("{name}:*")).await.unwrap();
-    left.retain(|key| !key.contains(":outcome:") && !key.contains(":claim:"));
-    // apalis-redis keeps nothing else; the list of a claim goes with its lease.
+    left.retain(|key| !key.contains(":outcome:"));
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -274,19 +360,20 @@ async fn a_drained_queue_leaves_only_outcomes_in_redis() {
 async fn a_push_to_redis_wakes_also_after_the_connection_was_killed() {
     let config = servers(&[]);
     let redis = redis_of(&config);
-    let (client, connection) = apalis::connect(redis).await.unwrap();
+    let (client, connection) = connect(redis).await.unwrap();
     let queue = Arc::new(ApalisQueue::new(NAME, connection.clone(), &limits(&(unique("it") + ":"), LONG)));
-    let listening = tokio::spawn(Listener::new(client, redis.timeout, [&queue]).run());
+    let listening = tokio::spawn(Listener::new(client, redis.timeout, queue.wakes()).run());
+    let queue = Fixture::of(queue, None);
     let woken = async || tokio::time::timeout(PATIENCE, queue.woken()).await.unwrap();
 
     woken().await; // it wakes once when it begins to listen
-    push_one(&*queue).await;
+    push_one(&queue).await;
     woken().await;
 
     kill_trackers(connection).await;
     woken().await; // and when it listens again, for something may have come
     while tokio::time::timeout(SHORT, queue.woken()).await.is_ok() {}
-    push_one(&*queue).await;
+    push_one(&queue).await;
     woken().await;
     listening.abort();
 }
@@ -304,23 +391,23 @@ async fn kill_trackers(mut redis: ConnectionManager) {
     }
 }
 
-async fn push(queue: &dyn Queue, count: usize) -> Vec<String> {
+async fn push(queue: &Fixture, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for n in 0..count {
-        ids.push(queue.push(format!(r#"{{"n": {n}}}"#).into_bytes()).await.unwrap());
+        ids.push(queue.push(format!(r#"{{"n": {n}}}"#).into_bytes()).await);
     }
     ids
 }
 
-async fn push_one(queue: &dyn Queue) -> String {
+async fn push_one(queue: &Fixture) -> String {
     push(queue, 1).await.remove(0)
 }
 
-async fn claim(queue: &dyn Queue, max: usize) -> Claim {
+async fn claim(queue: &Fixture, max: usize) -> Claim {
     queue.claim(&new_lease(), max).await.unwrap()
 }
 
-async fn claim_one(queue: &dyn Queue) -> Job {
+async fn claim_one(queue: &Fixture) -> Job {
     claim(queue, 1).await.jobs.remove(0)
 }
 
@@ -328,20 +415,20 @@ fn ids(claim: &Claim) -> Vec<String> {
     claim.jobs.iter().map(|job| job.id.clone()).collect()
 }
 
-async fn state(queue: &dyn Queue, id: &str) -> State {
-    queue.look(id).await.unwrap().unwrap().state
+async fn state(queue: &Fixture, id: &str) -> State {
+    queue.inbox().look(id).await.unwrap().unwrap().state
 }
 
-async fn settle(queue: &dyn Queue, job: &Job, verdict: Verdict, user: Option<&str>) -> bool {
+async fn settle(queue: &Fixture, job: &Job, verdict: Verdict, user: Option<&str>) -> bool {
     let outcome = user.map(|user| Outcome::failure(user.to_owned(), "told").unwrap());
     let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
-    queue.settle(&[Settlement { id, lease, verdict, outcome }]).await.unwrap()[0]
+    queue.settle(&[Settlement { id, lease, verdict, options: job.options, outcome }]).await.unwrap()[0]
 }
 
-async fn renew(queue: &dyn Queue, job: &Job) -> Vec<bool> {
+async fn renew(queue: &Fixture, job: &Job) -> Vec<bool> {
     queue.renew(&[(job.id.clone(), Lease::clone(&job.lease))]).await.unwrap()
 }
 
-async fn rescued(queue: &dyn Queue) {
+async fn rescued(queue: &Fixture) {
     until("the lease has run out", async || (queue.rescue().await.unwrap() == 1).then_some(())).await;
 }

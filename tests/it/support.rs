@@ -6,7 +6,7 @@ use octavo::{
     app::{App, RunError},
     auth::{Auth, Caller},
     config::{self, Config, Environment, Storage},
-    queue::{Queue, apalis::ApalisQueue},
+    queue::{Inbox, apalis::ApalisQueue},
 };
 use reqwest::{Client, Response, StatusCode};
 use secrecy::ExposeSecret;
@@ -41,7 +41,7 @@ fn database_uri(uri: &str, database: &str) -> String {
     format!("{scheme}://{hosts}/{database}{options}")
 }
 
-/// Settings for real servers: a queue prefix and a database of this test's own.
+/// Settings for real servers: prefixes and a database of this test's own.
 pub fn servers(settings: &[(&str, &str)]) -> Config {
     let database = database_uri(&server("OCTAVO_TEST_MONGODB_URI"), &unique("octavo_test"));
     let mut env = Environment::from(
@@ -53,6 +53,7 @@ pub fn servers(settings: &[(&str, &str)]) -> Config {
             ("PORT", "0".to_owned()),
             ("OCTAVO__SERVER__HOST", "127.0.0.1".to_owned()),
             ("OCTAVO__QUEUE__PREFIX", unique("it") + ":"),
+            ("OCTAVO__BULL__PREFIX", unique("it")),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
@@ -88,8 +89,8 @@ pub fn redis_of(config: &Config) -> &config::Redis {
 }
 
 /// The queue `name` of a service on real servers, as another process has it.
-pub async fn queue_of(config: &Config, name: &'static str) -> Arc<dyn Queue> {
-    let (_, redis) = octavo::queue::apalis::connect(redis_of(config)).await.unwrap();
+pub async fn queue_of(config: &Config, name: &'static str) -> Arc<dyn Inbox> {
+    let (_, redis) = octavo::queue::connect(redis_of(config)).await.unwrap();
     Arc::new(ApalisQueue::new(name, redis, &config.queue))
 }
 

@@ -219,6 +219,7 @@ function serversEnv() {
         REDIS_PORT: setting('OCTAVO_TEST_REDIS_PORT'),
         MONGODB_URI: withDatabase(setting('OCTAVO_TEST_MONGODB_URI'), name),
         OCTAVO__QUEUE__PREFIX: `${name}:`,
+        OCTAVO__BULL__PREFIX: name,
     };
 }
 

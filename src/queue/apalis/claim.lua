@@ -1,9 +1,9 @@
 -- Leases up to a number of jobs that are due.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)  5 dead (set)
---       6 this claim (list of ids, kept as long as the lease)
+--       6 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
 -- ARGV  1 lease token  2 how many at the most  3 bytes of data at the most  4 lease, ms  5 prefix of meta hashes
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms}; a job is
---       {id, data, attempts, max_attempts, crashes, claims, ms of its first claim}
+--       {id, data, attempts, max_attempts, crashes, 1 if it was claimed before, ms of its first claim}
 -- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
 -- was lost, it returns the same jobs.
 
@@ -12,23 +12,25 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local jobs, broken, bytes = {}, {}, 0
 
-local function add(id, data, meta)
-  local fields = redis.call('HMGET', meta, 'attempts', 'max_attempts', 'crashes', 'claims', 'claimed_at')
-  jobs[#jobs + 1] = {id, data, fields[1], fields[2], fields[3], fields[4], fields[5]}
+local function add(id, data, meta, before)
+  local fields = redis.call('HMGET', meta, 'attempts', 'max_attempts', 'crashes', 'claimed_at')
+  jobs[#jobs + 1] = {id, data, fields[1], fields[2], fields[3], before, fields[4]}
   bytes = bytes + #data
 end
 
-local before = redis.call('LRANGE', KEYS[6], 0, -1)
-if #before > 0 then
-  for _, id in ipairs(before) do
+local given = redis.call('LRANGE', KEYS[6], 0, -1)
+if given[1] == token then
+  for i = 2, #given, 2 do
+    local id, before = given[i], given[i + 1]
     local meta = prefix .. id
     local data = redis.call('HGET', KEYS[3], id)
     if data and redis.call('HGET', meta, 'lease') == token then
-      add(id, data, meta)
+      add(id, data, meta, before)
     end
   end
   return {jobs, broken, -1, now}
 end
+redis.call('DEL', KEYS[6])
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now / 1000, 'LIMIT', 0, max)
 local next_due = 1
@@ -57,12 +59,12 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     redis.call('SADD', KEYS[5], id)
     broken[#broken + 1] = id
   else
-    redis.call('HSETNX', meta, 'claimed_at', now)
-    redis.call('HINCRBY', meta, 'claims', 1)
+    local before = 1 - redis.call('HSETNX', meta, 'claimed_at', now)
     redis.call('HSET', meta, 'lease', token, 'status', 'Running')
     redis.call('ZADD', KEYS[4], now + lease_ms, id)
-    redis.call('RPUSH', KEYS[6], id)
-    add(id, data, meta)
+    if #jobs == 0 then redis.call('RPUSH', KEYS[6], token) end
+    redis.call('RPUSH', KEYS[6], id, before)
+    add(id, data, meta, before)
   end
 end
 

@@ -5,13 +5,13 @@ use std::{sync::LazyLock, time::Duration};
 use redis::{RedisResult, Script};
 use ulid::Ulid;
 
-use super::ApalisQueue;
-use crate::queue::{Claim, Job, Lease};
+use super::{ApalisQueue, LAYOUT};
+use crate::queue::{Claim, Job, Lease, Options};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
 
-/// `{id, data, attempts, max_attempts, crashes, claims, ms of its first claim}`
-type Row = (String, Vec<u8>, Option<u32>, Option<u32>, Option<u32>, Option<u32>, Option<i64>);
+/// `{id, data, attempts, max_attempts, crashes, claimed before, ms of its first claim}`
+type Row = (String, Vec<u8>, Option<u32>, Option<u32>, Option<u32>, bool, Option<i64>);
 
 pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize) -> RedisResult<Claim> {
     let keys = &queue.keys;
@@ -21,7 +21,7 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize) -> Red
         .key(&keys.data)
         .key(&keys.leases)
         .key(&keys.dead)
-        .key(format!("{}{lease}", keys.claim))
+        .key(&keys.claim)
         .arg(&**lease)
         .arg(max)
         .arg(queue.claim_bytes)
@@ -37,17 +37,21 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize) -> Red
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
-    let (id, data, attempts, max_attempts, crashes, claims, first_claimed) = row;
+    let (id, data, attempts, max_attempts, crashes, redelivered, first_claimed) = row;
     Job {
         created_ms: created_ms(&id).or(first_claimed).unwrap_or(now),
         claimed_ms: now,
         id,
         queue,
+        layout: LAYOUT,
         data,
         attempt: attempts.unwrap_or(0) + 1,
-        max_attempts: max_attempts.filter(|max| *max != STOCK_ATTEMPTS),
         crashes: crashes.unwrap_or(0),
-        claims: claims.unwrap_or(1),
+        redelivered,
+        options: Options {
+            attempts: max_attempts.filter(|max| *max != STOCK_ATTEMPTS),
+            ..Options::default()
+        },
         lease: Lease::clone(lease),
     }
 }

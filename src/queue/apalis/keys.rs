@@ -16,14 +16,15 @@ pub(super) struct Keys {
     pub dead: String,
     /// Sorted set of leased ids by the time the lease runs out, in milliseconds.
     pub leases: String,
-    /// Prefix of the list of ids that one claim gave: `<queue>:claim:<lease>`.
+    /// List of what the last claim of this process gave: `<queue>:claim:<process>`.
     pub claim: String,
     /// Prefix of a kept outcome: `<queue>:outcome:<id>`.
     pub outcome: String,
 }
 
 impl Keys {
-    pub(super) fn new(layout: &Layout) -> Self {
+    /// The keys of the queue of `layout`, for the process that is known as `process`.
+    pub(super) fn new(layout: &Layout, process: &str) -> Self {
         let ours = |name: &str| format!("{}:{name}", layout.queue.as_ref());
         Self {
             active: layout.active_jobs_list(),
@@ -32,7 +33,7 @@ impl Keys {
             meta: layout.job_meta_hash() + ":",
             dead: layout.dead_jobs_set(),
             leases: ours("leases"),
-            claim: ours("claim:"),
+            claim: ours(&format!("claim:{process}")),
             outcome: ours("outcome:"),
         }
     }

@@ -10,22 +10,20 @@ mod push;
 mod renew;
 mod rescue;
 mod settle;
-mod wake;
 
 use std::{sync::Arc, time::Duration};
 
 use apalis_redis::Config as Layout;
 use async_trait::async_trait;
-use redis::{
-    Client, ProtocolVersion, RedisError, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 
-use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement, ids::Ids};
+use super::{Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settlement, ids::Ids, new_lease};
 use crate::config;
 use keys::Keys;
-pub use wake::Listener;
+
+/// The layout's name in logs and metrics.
+const LAYOUT: &str = "apalis";
 
 /// One queue in Redis.
 pub struct ApalisQueue {
@@ -48,7 +46,7 @@ impl ApalisQueue {
         let layout = Layout::default().queue(format!("{}{name}", config.prefix));
         Self {
             name,
-            keys: Keys::new(&layout),
+            keys: Keys::new(&layout, &new_lease()),
             layout,
             ids: Ids::default(),
             redis,
@@ -59,35 +57,15 @@ impl ApalisQueue {
         }
     }
 
+    /// The keys that a push changes, and what is woken then.
+    #[must_use]
+    pub fn wakes(&self) -> [(String, Arc<Notify>); 2] {
+        [&self.keys.active, &self.keys.scheduled].map(|key| (key.clone(), Arc::clone(&self.wake)))
+    }
+
     /// A connection; all of them share one socket.
     fn redis(&self) -> ConnectionManager {
         self.redis.clone()
-    }
-}
-
-/// Opens Redis: a client for connections of their own, and the connection that all commands share. It comes back by
-/// itself after an error.
-///
-/// # Errors
-/// When Redis cannot be reached.
-pub async fn connect(config: &config::Redis) -> RedisResult<(Client, ConnectionManager)> {
-    let address = redis::ConnectionAddr::Tcp(config.host.clone(), config.port);
-    let mut info = redis::IntoConnectionInfo::into_connection_info(address)?;
-    info =
-        info.set_redis_settings(redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3));
-    let client = Client::open(info)?;
-    let settings = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(config.timeout))
-        .set_response_timeout(Some(config.timeout))
-        .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(Duration::from_secs(2));
-    let redis = client.get_connection_manager_with_config(settings).await?;
-    Ok((client, redis))
-}
-
-impl From<RedisError> for QueueError {
-    fn from(error: RedisError) -> Self {
-        Self(error.into())
     }
 }
 
@@ -97,8 +75,8 @@ impl Queue for ApalisQueue {
         self.name
     }
 
-    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        push::push(self, data).await
+    fn layout(&self) -> &'static str {
+        LAYOUT
     }
 
     async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
@@ -121,11 +99,18 @@ impl Queue for ApalisQueue {
         Ok(count::count(self).await?)
     }
 
-    async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {
-        Ok(look::look(self, id).await?)
-    }
-
     async fn woken(&self) {
         self.wake.notified().await;
+    }
+}
+
+#[async_trait]
+impl Inbox for ApalisQueue {
+    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
+        push::push(self, data).await
+    }
+
+    async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {
+        Ok(look::look(self, id).await?)
     }
 }

@@ -32,7 +32,6 @@ for i = 4, #ARGV, 6 do
       redis.call('SADD', KEYS[5], id)
     else
       redis.call('HDEL', meta, 'lease')
-      redis.call('HINCRBY', meta, 'claims', -1)
       redis.call('HSET', meta, 'status', 'Pending')
       redis.call('LPUSH', KEYS[1], id)
     end

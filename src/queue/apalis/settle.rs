@@ -14,10 +14,10 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
     let mut call = SETTLE.prepare_invoke();
     call.key(&keys.active).key(&keys.scheduled).key(&keys.data).key(&keys.leases).key(&keys.dead);
     call.arg(&keys.meta).arg(&keys.outcome).arg(queue.outcome_ttl.as_millis());
-    for Settlement { id, lease, verdict, outcome } in batch {
+    for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
             Verdict::Done => ("done", String::new()),
-            Verdict::Retry(pause) => ("retry", pause.as_millis().to_string()),
+            Verdict::Retry(pause, _) => ("retry", pause.as_millis().to_string()),
             Verdict::Bury(reason) => ("bury", reason.clone()),
             Verdict::Release => ("release", String::new()),
         };

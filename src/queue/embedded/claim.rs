@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::{EmbeddedQueue, millis, now_ms};
-use crate::queue::{Claim, Job, Lease, QueueError};
+use super::{EmbeddedQueue, LAYOUT, millis, now_ms};
+use crate::queue::{Claim, Job, Lease, Options, QueueError};
 
 pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
     let (name, bytes, lease, now) = (queue.name, queue.claim_bytes, Lease::clone(lease), now_ms());
@@ -13,7 +13,7 @@ pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, max: usize) -> R
     let work = move |tx: &Transaction<'_>| {
         let jobs = due(tx, name, now, &lease, max, bytes)?;
         let mut update = tx.prepare_cached(
-            "UPDATE jobs SET state = 'active', claims = claims + 1, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
+            "UPDATE jobs SET state = 'active', claimed = 1, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
         )?;
         for job in &jobs {
             update.execute(params![&*lease, until, name, job.id])?;
@@ -32,7 +32,7 @@ fn due(
     max: usize,
     max_bytes: usize,
 ) -> rusqlite::Result<Vec<Job>> {
-    let select = "SELECT id, data, created, attempts, crashes, claims FROM jobs
+    let select = "SELECT id, data, created, attempts, crashes, claimed FROM jobs
         WHERE queue = ? AND state = 'waiting' AND due <= ? ORDER BY due, seq LIMIT ?";
     let mut select = tx.prepare_cached(select)?;
     let mut rows = select.query(params![name, now, i64::try_from(max).unwrap_or(i64::MAX)])?;
@@ -52,13 +52,14 @@ fn job(row: &Row<'_>, queue: &'static str, lease: &Lease, now: i64) -> rusqlite:
     Ok(Job {
         id: row.get(0)?,
         queue,
+        layout: LAYOUT,
         data: row.get(1)?,
         created_ms: row.get(2)?,
         claimed_ms: now,
         attempt: row.get::<_, u32>(3)? + 1,
-        max_attempts: None,
         crashes: row.get(4)?,
-        claims: row.get::<_, u32>(5)? + 1,
+        redelivered: row.get(5)?,
+        options: Options::default(),
         lease: Lease::clone(lease),
     })
 }

@@ -10,12 +10,15 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
-use super::{Claim, Counts, Lease, Look, Queue, QueueError, Settlement, State, ids::Ids};
+use super::{Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settlement, State, ids::Ids};
 use crate::{
     config,
     embedded::{Embedded, EmbeddedError},
     outcome::Outcome,
 };
+
+/// The layout's name in logs and metrics.
+const LAYOUT: &str = "embedded";
 
 /// One queue in the table `jobs`.
 pub struct EmbeddedQueue {
@@ -58,15 +61,8 @@ impl Queue for EmbeddedQueue {
         self.name
     }
 
-    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        let (queue, id, now) = (self.name, self.ids.next(), now_ms());
-        let job = id.clone();
-        let insert = "INSERT INTO jobs (queue, id, data, created, due) VALUES (?, ?, ?, ?, ?)";
-        self.file
-            .transaction(move |tx| tx.prepare_cached(insert)?.execute(params![queue, job, data, now, now]))
-            .await?;
-        self.wake.notify_one();
-        Ok(id)
+    fn layout(&self) -> &'static str {
+        LAYOUT
     }
 
     async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
@@ -117,13 +113,27 @@ impl Queue for EmbeddedQueue {
         Ok(self.file.transaction(work).await?)
     }
 
+    async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+#[async_trait]
+impl Inbox for EmbeddedQueue {
+    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
+        let (queue, id, now) = (self.name, self.ids.next(), now_ms());
+        let job = id.clone();
+        let insert = "INSERT INTO jobs (queue, id, data, created, due) VALUES (?, ?, ?, ?, ?)";
+        self.file
+            .transaction(move |tx| tx.prepare_cached(insert)?.execute(params![queue, job, data, now, now]))
+            .await?;
+        self.wake.notify_one();
+        Ok(id)
+    }
+
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {
         let (queue, id, now) = (self.name, id.to_owned(), now_ms());
         Ok(self.file.transaction(move |tx| look(tx, queue, &id, now)).await?)
-    }
-
-    async fn woken(&self) {
-        self.wake.notified().await;
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn settle(queue: &EmbeddedQueue, batch: &[Settlement]) -> Resul
     let expires = now + millis(queue.outcome_ttl);
     let batch = batch.to_vec();
     let back =
-        batch.iter().any(|settlement| matches!(settlement.verdict, Verdict::Release | Verdict::Retry(_)));
+        batch.iter().any(|settlement| matches!(settlement.verdict, Verdict::Release | Verdict::Retry(..)));
     let work = move |tx: &Transaction<'_>| {
         let settle = |settlement: &Settlement| {
             let settled = end(tx, name, settlement, now)?;
@@ -37,7 +37,7 @@ fn end(tx: &Transaction<'_>, queue: &str, settlement: &Settlement, now: i64) -> 
         Verdict::Done => tx
             .prepare_cached("DELETE FROM jobs WHERE queue = ? AND id = ? AND lease = ?")?
             .execute((queue, id, lease))?,
-        Verdict::Retry(pause) => tx
+        Verdict::Retry(pause, _) => tx
             .prepare_cached(
                 "UPDATE jobs SET state = 'waiting', lease = NULL, attempts = attempts + 1, due = ?
                 WHERE queue = ? AND id = ? AND lease = ?",
@@ -51,7 +51,7 @@ fn end(tx: &Transaction<'_>, queue: &str, settlement: &Settlement, now: i64) -> 
             .execute((reason, queue, id, lease))?,
         Verdict::Release => tx
             .prepare_cached(
-                "UPDATE jobs SET state = 'waiting', lease = NULL, claims = claims - 1
+                "UPDATE jobs SET state = 'waiting', lease = NULL
                 WHERE queue = ? AND id = ? AND lease = ?",
             )?
             .execute((queue, id, lease))?,

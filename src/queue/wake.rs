@@ -1,14 +1,13 @@
 //! Wakes idle queues: Redis tells when a key changes that jobs are pushed to.
 //!
-//! A stock push only adds to a sorted set, which nobody can block on without taking from it; so the connection asks
-//! for client-side caching in broadcast mode (`CLIENT TRACKING`, Redis 6) of the keys `active` and `scheduled`.
+//! A stock push of apalis-redis only adds to a sorted set, which nobody can block on without taking from it; so the
+//! connection asks for client-side caching in broadcast mode (`CLIENT TRACKING`, Redis 6) of the keys of all queues.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::{Notify, mpsc};
 
-use super::ApalisQueue;
 use crate::backoff::Backoff;
 
 /// A silent connection is asked for a sign of life this often.
@@ -22,16 +21,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener for `queues`.
-    pub fn new<'a>(
+    /// A listener for keys, and what is woken when one changes.
+    pub fn new(
         client: Client,
         timeout: Duration,
-        queues: impl IntoIterator<Item = &'a Arc<ApalisQueue>>,
+        wakes: impl IntoIterator<Item = (String, Arc<Notify>)>,
     ) -> Self {
-        let wakes = queues.into_iter().flat_map(|queue| {
-            [&queue.keys.active, &queue.keys.scheduled].map(|key| (key.clone(), Arc::clone(&queue.wake)))
-        });
-        Self { client, timeout, wakes: wakes.collect() }
+        Self { client, timeout, wakes: wakes.into_iter().collect() }
     }
 
     /// Listens until dropped; a lost connection is made again, and wakes all queues, for something may have come.

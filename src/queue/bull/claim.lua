@@ -1,0 +1,105 @@
+-- Locks up to a number of jobs that are due.
+-- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
+--       6 meta-paused
+--       7 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
+-- ARGV  1 lock token  2 how many at the most  3 bytes of data at the most  4 lock, ms  5 prefix of keys
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms}; a job is
+--       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
+-- Publishes `waiting@` for delayed jobs that fell due, `active`, and `drained` when nothing is left.
+-- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
+-- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
+
+local token, max, max_bytes, lock_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local jobs, broken, bytes = {}, {}, 0
+
+-- The fields of a job, or nothing when there is no such job.
+local function read(id)
+  local f = redis.pcall('HMGET', prefix .. id, 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter', 'processedOn')
+  if not f.err and (f[1] or f[2] or f[4]) then return f end
+end
+
+local function add(id, f, before)
+  local data = f[1] or ''
+  jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or 0, f[4], f[5] or 0, before}
+  bytes = bytes + #data
+end
+
+local given = redis.call('LRANGE', KEYS[7], 0, -1)
+if given[1] == token then
+  for i = 2, #given, 2 do
+    local id = given[i]
+    local f = redis.call('GET', prefix .. id .. ':lock') == token and read(id)
+    if f then add(id, f, given[i + 1]) end
+  end
+  return {jobs, broken, -1, now}
+end
+redis.call('DEL', KEYS[7])
+
+local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now * 4096 + 4095, 'LIMIT', 0, max)
+if #due > 0 then
+  local list = redis.call('EXISTS', KEYS[6]) == 1 and KEYS[5] or KEYS[1]
+  for _, id in ipairs(due) do
+    redis.call('ZREM', KEYS[3], id)
+    local priority = redis.pcall('HGET', prefix .. id, 'priority')
+    priority = tonumber(type(priority) == 'string' and priority or 0) or 0
+    if not read(id) then
+      broken[#broken + 1] = id
+    else
+      local before
+      if priority > 0 then
+        redis.call('ZADD', KEYS[4], priority, id)
+        -- Those of the same or a higher priority stand behind it: they are claimed first.
+        local ahead = redis.call('ZCOUNT', KEYS[4], 0, priority) - 1
+        before = redis.call('LINDEX', list, redis.call('LLEN', list) - ahead)
+        if not before then redis.call('RPUSH', list, id) end
+      end
+      if before then
+        redis.call('LINSERT', list, 'BEFORE', before, id)
+      elseif priority == 0 then
+        redis.call('LPUSH', list, id)
+      end
+      redis.call('HSET', prefix .. id, 'delay', 0)
+      redis.call('PUBLISH', KEYS[1] .. 'ing@' .. token, id)
+    end
+  end
+end
+
+local left = true
+while #jobs < max and #broken < max and bytes < max_bytes do
+  local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
+  if not id then
+    left = false
+    break
+  end
+  redis.call('ZREM', KEYS[4], id)
+  local f = read(id)
+  if not f then
+    redis.call('LREM', KEYS[2], 1, id)
+    broken[#broken + 1] = id
+  else
+    local key = prefix .. id
+    local before = f[6] and 1 or 0
+    redis.call('SET', key .. ':lock', token, 'PX', lock_ms)
+    redis.call('HSET', key, 'processedOn', now)
+    if not f[4] then
+      redis.call('HSET', key, 'timestamp', now)
+      f[4] = now
+    end
+    redis.call('PUBLISH', KEYS[2], id)
+    if #jobs == 0 then redis.call('RPUSH', KEYS[7], token) end
+    redis.call('RPUSH', KEYS[7], id, before)
+    add(id, f, before)
+  end
+end
+
+if #jobs > 0 then
+  redis.call('PEXPIRE', KEYS[7], lock_ms)
+  if not left then redis.call('PUBLISH', prefix .. 'drained', '') end
+  return {jobs, broken, -1, now}
+end
+local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+local wait = -1
+if first[2] then wait = math.max(0, math.ceil(first[2] / 4096 - now)) end
+return {jobs, broken, wait, now}

@@ -1,0 +1,50 @@
+//! The names of a queue's keys, as Bull has them.
+
+/// Keys of one queue.
+pub(super) struct Keys {
+    /// What all of them begin with: `bull:<queue>:`. A job's hash is this and its id, its lock `:lock` more.
+    pub prefix: String,
+    /// List of ids that can be claimed; the next is the last.
+    pub wait: String,
+    /// The same while the queue is paused.
+    pub paused: String,
+    /// Is there while the queue is paused.
+    pub meta_paused: String,
+    /// List of ids that are being worked on; the newest is the first.
+    pub active: String,
+    /// Sorted set of ids by the time they fall due: milliseconds × 4096, and 12 bits to keep their order.
+    pub delayed: String,
+    /// Sorted set of waiting ids that have a priority, by it.
+    pub priority: String,
+    /// Sorted set of ids of done jobs that are kept, by the time they were done.
+    pub completed: String,
+    /// The same of failed ones.
+    pub failed: String,
+    /// Set of active ids that are taken back at the next check, unless their lock is renewed before.
+    pub stalled: String,
+    /// Is there until the next check for stalled jobs is due.
+    pub stalled_check: String,
+    /// Ours: list of what the last claim of this process gave.
+    pub claim: String,
+}
+
+impl Keys {
+    /// The keys of `queue` under `prefix`, for the process that is known as `process`.
+    pub(super) fn new(prefix: &str, queue: &str, process: &str) -> Self {
+        let key = |name: &str| format!("{prefix}:{queue}:{name}");
+        Self {
+            prefix: key(""),
+            wait: key("wait"),
+            paused: key("paused"),
+            meta_paused: key("meta-paused"),
+            active: key("active"),
+            delayed: key("delayed"),
+            priority: key("priority"),
+            completed: key("completed"),
+            failed: key("failed"),
+            stalled: key("stalled"),
+            stalled_check: key("stalled-check"),
+            claim: key(&format!("claim:{process}")),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A queue in the layout of Bull v4, shared with Bull's own producers, workers and dashboards.
+//!
+//! What the keys and fields mean, and which events are published when, follows the scripts of the npm package
+//! `bull` 4.16 (`lib/commands`). Ours do the same for a batch at a time, and never walk a backlog.
+
+mod claim;
+mod count;
+mod keys;
+mod options;
+mod renew;
+mod rescue;
+mod settle;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::aio::ConnectionManager;
+use tokio::sync::Notify;
+
+use super::{Claim, Counts, Lease, Queue, QueueError, Settlement, new_lease};
+use crate::config;
+use keys::Keys;
+
+/// The layout's name in logs and metrics.
+const LAYOUT: &str = "bull";
+
+/// One queue of Bull.
+pub struct BullQueue {
+    name: &'static str,
+    keys: Keys,
+    redis: ConnectionManager,
+    claim_bytes: usize,
+    lease: Duration,
+    wake: Arc<Notify>,
+}
+
+impl BullQueue {
+    /// The queue `name` under the prefix of `bull`, with the limits of `queue`.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        redis: ConnectionManager,
+        bull: &config::Bull,
+        queue: &config::Queue,
+    ) -> Self {
+        let keys = Keys::new(&bull.prefix, name, &new_lease());
+        let (claim_bytes, lease) = (queue.claim_bytes, queue.lease);
+        Self { name, keys, redis, claim_bytes, lease, wake: Arc::new(Notify::new()) }
+    }
+
+    /// The keys that a push changes, and what is woken then.
+    #[must_use]
+    pub fn wakes(&self) -> [(String, Arc<Notify>); 2] {
+        [&self.keys.wait, &self.keys.delayed].map(|key| (key.clone(), Arc::clone(&self.wake)))
+    }
+
+    /// A connection; all of them share one socket.
+    fn redis(&self) -> ConnectionManager {
+        self.redis.clone()
+    }
+}
+
+#[async_trait]
+impl Queue for BullQueue {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn layout(&self) -> &'static str {
+        LAYOUT
+    }
+
+    async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
+        Ok(claim::claim(self, lease, max).await?)
+    }
+
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {
+        Ok(settle::settle(self, batch).await?)
+    }
+
+    async fn renew(&self, held: &[(String, Lease)]) -> Result<Vec<bool>, QueueError> {
+        Ok(renew::renew(self, held).await?)
+    }
+
+    async fn rescue(&self) -> Result<usize, QueueError> {
+        Ok(rescue::rescue(self).await?)
+    }
+
+    async fn counts(&self) -> Result<Counts, QueueError> {
+        Ok(count::count(self).await?)
+    }
+
+    async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}

@@ -1,0 +1,99 @@
+//! The options of a Bull job that say what the queue does with it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::queue::{Keep, Options};
+
+/// Reads `opts` as Bull writes it; what cannot be read is as if it were not there. `attempt` is counted from 1.
+pub(super) fn parse(opts: &[u8], attempt: u32) -> Options {
+    let opts: Value = serde_json::from_slice(opts).unwrap_or_default();
+    let attempts = opts["attempts"].as_u64().map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
+    Options {
+        attempts: Some(attempts),
+        backoff: (attempts > 1).then(|| backoff(&opts["backoff"], attempt)).flatten(),
+        timeout: millis(&opts["timeout"]).filter(|timeout| !timeout.is_zero()),
+        keep_done: keep(&opts["removeOnComplete"]),
+        keep_failed: keep(&opts["removeOnFail"]),
+        lifo: opts["lifo"].as_bool().unwrap_or(false),
+    }
+}
+
+/// The pause after attempt `attempt` has failed. `None` for a strategy that only the producer's process knows.
+fn backoff(backoff: &Value, attempt: u32) -> Option<Duration> {
+    if backoff.is_null() {
+        return Some(Duration::ZERO);
+    }
+    let delay = millis(&backoff["delay"]).or_else(|| millis(backoff))?;
+    match backoff["type"].as_str() {
+        Some("exponential") => Some(delay.saturating_mul(2_u32.saturating_pow(attempt) - 1)),
+        Some("fixed") | None => Some(delay),
+        Some(_) => None,
+    }
+}
+
+/// `true`, `false`, a count, or `{age, count}` with the age in seconds.
+fn keep(remove: &Value) -> Keep {
+    let number = |value: &Value| value.as_u64().map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let (count, age_s) = match remove {
+        Value::Bool(true) => (Some(0), None),
+        Value::Number(_) => (number(remove), None),
+        Value::Object(_) => (number(&remove["count"]), number(&remove["age"])),
+        _ => (None, None),
+    };
+    match (count, age_s) {
+        (Some(0), _) => Keep::Nothing,
+        (None, None) => Keep::All,
+        (count, age_s) => Keep::Some { count, age_s },
+    }
+}
+
+fn millis(value: &Value) -> Option<Duration> {
+    value.as_f64().and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(opts: &str, attempt: u32) -> Options {
+        parse(opts.as_bytes(), attempt)
+    }
+
+    #[test]
+    fn backoff_is_as_bull_has_it() {
+        let pause = |opts, attempt| options(opts, attempt).backoff.map(|pause| pause.as_millis());
+        assert_eq!(pause(r#"{"attempts": 3, "backoff": {"type": "fixed", "delay": 500}}"#, 2), Some(500));
+        assert_eq!(pause(r#"{"attempts": 3, "backoff": 500}"#, 2), Some(500));
+        let exponential = r#"{"attempts": 4, "backoff": {"type": "exponential", "delay": 100}}"#;
+        assert_eq!([1, 2, 3].map(|n| pause(exponential, n)), [Some(100), Some(300), Some(700)]);
+        assert_eq!(pause(r#"{"attempts": 3}"#, 1), Some(0));
+        assert_eq!(pause(r#"{"attempts": 3, "backoff": {"type": "jitter"}}"#, 1), None);
+        assert_eq!(pause(r#"{"attempts": 1, "backoff": 500}"#, 1), None, "the service's own");
+        assert_eq!(
+            pause(r#"{"attempts": 99, "backoff": {"type": "exponential", "delay": 1e300}}"#, 90),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_kept_is_as_bull_has_it() {
+        let kept = |remove: &str| options(&format!(r#"{{"removeOnComplete": {remove}}}"#), 1).keep_done;
+        assert_eq!(kept("true"), Keep::Nothing);
+        assert_eq!(kept("0"), Keep::Nothing);
+        assert_eq!(kept("false"), Keep::All);
+        assert_eq!(kept("null"), Keep::All);
+        assert_eq!(kept("5"), Keep::Some { count: Some(5), age_s: None });
+        assert_eq!(kept(r#"{"age": 60}"#), Keep::Some { count: None, age_s: Some(60) });
+        assert_eq!(kept(r#"{"age": 60, "count": 9}"#), Keep::Some { count: Some(9), age_s: Some(60) });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_as_if_it_were_not_there() {
+        let defaults = Options { attempts: Some(1), ..Options::default() };
+        for opts in ["", "null", "7", "{", r#"{"attempts": "x", "backoff": [], "timeout": -1, "lifo": 3}"#] {
+            assert_eq!(options(opts, 1), defaults, "{opts}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Prolongs locks.
+
+use std::sync::LazyLock;
+
+use redis::{RedisResult, Script};
+
+use super::BullQueue;
+use crate::queue::Lease;
+
+static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
+
+pub(super) async fn renew(queue: &BullQueue, held: &[(String, Lease)]) -> RedisResult<Vec<bool>> {
+    let mut call = RENEW.prepare_invoke();
+    call.key(&queue.keys.stalled).arg(&queue.keys.prefix).arg(queue.lease.as_millis());
+    for (id, lease) in held {
+        call.arg(id).arg(&**lease);
+    }
+    call.invoke_async(&mut queue.redis()).await
+}

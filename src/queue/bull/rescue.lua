@@ -1,0 +1,29 @@
+-- Takes back stalled jobs: those that were active at the last check, and have no lock now.
+-- KEYS  1 stalled (set)  2 wait (list)  3 active (list)  4 stalled-check  5 meta-paused  6 paused (list)
+-- ARGV  1 prefix of keys  2 ms until the next check
+-- Returns how many. Publishes `stalled@`. Does nothing when another worker has checked lately: the workers of one queue,
+-- Bull's among them, share `stalled-check`. Cost grows with the number of active jobs.
+
+if not redis.call('SET', KEYS[4], 1, 'NX', 'PX', ARGV[2]) then return 0 end
+
+local taken = 0
+local list = redis.call('EXISTS', KEYS[5]) == 1 and KEYS[6] or KEYS[2]
+local stalled = redis.call('SMEMBERS', KEYS[1])
+redis.call('DEL', KEYS[1])
+for _, id in ipairs(stalled) do
+  local key = ARGV[1] .. id
+  if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', KEYS[3], 1, id) > 0 then
+    if redis.call('TYPE', key).ok == 'hash' then
+      redis.call('HINCRBY', key, 'stalledCounter', 1)
+    end
+    redis.call('RPUSH', list, id)
+    redis.call('PUBLISH', KEYS[1] .. '@', id)
+    taken = taken + 1
+  end
+end
+
+local active = redis.call('LRANGE', KEYS[3], 0, -1)
+for from = 1, #active, 1000 do
+  redis.call('SADD', KEYS[1], unpack(active, from, math.min(from + 999, #active)))
+end
+return taken

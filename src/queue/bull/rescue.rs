@@ -1,0 +1,21 @@
+//! Takes back stalled jobs.
+
+use std::sync::LazyLock;
+
+use redis::{RedisResult, Script};
+
+use super::BullQueue;
+
+static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rescue.lua")));
+
+/// A job that is active at two checks must have lost its lock in between: so a check is due twice in a lease.
+pub(super) async fn rescue(queue: &BullQueue) -> RedisResult<usize> {
+    let keys = &queue.keys;
+    let mut call = RESCUE.prepare_invoke();
+    for key in [&keys.stalled, &keys.wait, &keys.active, &keys.stalled_check, &keys.meta_paused, &keys.paused]
+    {
+        call.key(key);
+    }
+    call.arg(&keys.prefix).arg((queue.lease / 2).as_millis());
+    call.invoke_async(&mut queue.redis()).await
+}

@@ -1,0 +1,107 @@
+-- Ends claims: to completed, failed, delayed, or back to wait.
+-- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
+--       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
+-- ARGV  1 prefix of keys, then for each job: id, lock token, verdict, ms to wait before a retry,
+--       the outcome or the reason, how many to keep or '', seconds to keep or '', LPUSH or RPUSH
+--       verdict: completed, failed, retry, release
+-- Returns for each job 1, or 0 when the lock is not ours (any more): then nothing was changed.
+-- Publishes `completed`, `failed`, `delayed`. Removes at most 100 jobs of those that are no longer kept at a time.
+
+local prefix = ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local settled = {}
+
+local function remove(id)
+  redis.call('DEL', prefix .. id, prefix .. id .. ':logs')
+end
+
+local function trim(set, ids)
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', set, id)
+    remove(id)
+  end
+end
+
+-- Puts a job back where it is claimed from; `push` says at which end.
+local function wait(id, push)
+  local list = redis.call('EXISTS', KEYS[6]) == 1 and KEYS[5] or KEYS[1]
+  local priority = tonumber(redis.call('HGET', prefix .. id, 'priority') or 0) or 0
+  if push == 'LPUSH' and priority > 0 then
+    redis.call('ZADD', KEYS[4], priority, id)
+    local ahead = redis.call('ZCOUNT', KEYS[4], 0, priority) - 1
+    local before = redis.call('LINDEX', list, redis.call('LLEN', list) - ahead)
+    if before then
+      redis.call('LINSERT', list, 'BEFORE', before, id)
+    else
+      redis.call('RPUSH', list, id)
+    end
+  else
+    redis.call(push, list, id)
+  end
+end
+
+-- Notes a failed attempt.
+local function failed(key, reason)
+  local ok, traces = pcall(cjson.decode, redis.call('HGET', key, 'stacktrace') or '[]')
+  if not ok or type(traces) ~= 'table' then traces = {} end
+  if #traces < 100 then traces[#traces + 1] = reason end
+  redis.call('HINCRBY', key, 'attemptsMade', 1)
+  redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
+end
+
+local function finish(id, event, set, field, value, count, age)
+  local key = prefix .. id
+  local debounce = redis.call('HGET', key, 'deid')
+  if debounce and redis.call('PTTL', prefix .. 'de:' .. debounce) == -1 then
+    redis.call('DEL', prefix .. 'de:' .. debounce)
+  end
+  if count == '0' then
+    remove(id)
+  else
+    redis.call('ZADD', set, now, id)
+    redis.call('HSET', key, field, value, 'finishedOn', now)
+    if age ~= '' then
+      trim(set, redis.call('ZRANGEBYSCORE', set, '-inf', now - age * 1000, 'LIMIT', 0, 100))
+    end
+    if count ~= '' then
+      local over = redis.call('ZCARD', set) - count
+      if over > 0 then trim(set, redis.call('ZRANGE', set, 0, math.min(over, 100) - 1)) end
+    end
+  end
+  redis.call('PUBLISH', prefix .. event, cjson.encode({jobId = id, val = value}))
+end
+
+for i = 2, #ARGV, 8 do
+  local id, token, verdict, pause, value = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
+  local count, age, push = ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
+  local key = prefix .. id
+  local ours = redis.call('GET', key .. ':lock') == token
+  if ours then
+    redis.call('DEL', key .. ':lock')
+    redis.call('SREM', KEYS[7], id)
+    -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
+    ours = redis.call('LREM', KEYS[2], -1, id) > 0 and redis.call('EXISTS', key) == 1
+  end
+  if ours then
+    if verdict == 'completed' then
+      finish(id, 'completed', KEYS[8], 'returnvalue', value, count, age)
+    elseif verdict == 'failed' then
+      failed(key, value)
+      finish(id, 'failed', KEYS[9], 'failedReason', value, count, age)
+    elseif verdict == 'retry' then
+      failed(key, value)
+      if pause > 0 then
+        local due = now + pause
+        redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + (tonumber(id) or 0) % 4096), id)
+        redis.call('PUBLISH', KEYS[3], string.format('%.0f', due))
+      else
+        wait(id, push)
+      end
+    else
+      wait(id, 'RPUSH')
+    end
+  end
+  settled[#settled + 1] = ours and 1 or 0
+end
+return settled
