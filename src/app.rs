@@ -121,8 +121,9 @@ impl App {
         let routes: BTreeMap<_, _> = inboxes.into_iter().map(route).collect();
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
-        let max_body_bytes = config.server.max_body_bytes;
-        let state = Arc::new(http::State { auth, routes, queues, store, metrics, mode, max_body_bytes });
+        let (max_body_bytes, warnings) = (config.server.max_body_bytes, config.warnings());
+        let state =
+            Arc::new(http::State { auth, routes, queues, store, metrics, mode, max_body_bytes, warnings });
         let sockets = sockets.layer(http::cors(&config.socket.origins));
         let app = http::router(state, sockets.clone(), &config);
         Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener }
@@ -144,6 +145,9 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         let (url, messages_url) = self.addresses().map(|(main, messages)| (url(main), messages.map(url)))?;
         tracing::info!(url, messages_url, mode = self.mode.as_str(), "listening");
+        for warning in self.config.warnings() {
+            tracing::warn!("{warning}");
+        }
 
         let (tasks, stop, end) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         if let Some(listener) = self.listener {
@@ -222,14 +226,17 @@ async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Res
     Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener: None })
 }
 
+/// A key that is shorter can be guessed.
+const SECRET_BYTES: usize = 32;
+
 async fn servers(
     redis: &crate::config::Redis,
     mongodb: &crate::config::MongoDb,
     secret: &SecretString,
     config: &Config,
 ) -> Result<Parts, StartError> {
-    if secret.expose_secret().len() < 32 {
-        tracing::warn!("JWT_SECRET is shorter than 32 bytes, and can be guessed from one token");
+    if secret.expose_secret().len() < SECRET_BYTES {
+        tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes: it can be guessed from one token");
     }
     let address = format!("{}:{}", redis.host, redis.port);
     let connected = connect(redis).await;

@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// Who asks. Only [`Auth::verify`] makes one, so whoever holds it has shown a valid token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     user: String,
+    service: bool,
 }
 
 impl Caller {
@@ -17,6 +18,12 @@ impl Caller {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// Whether it is a sibling service of the platform, and not a user.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.service
     }
 }
 
@@ -53,14 +60,20 @@ struct Claims {
     #[serde(rename = "Id")]
     id: Option<String>,
     sub: Option<String>,
+    role: Option<String>,
     exp: f64,
 }
+
+/// The `role` of sibling services; also their user's id when they have none.
+const SERVICE: &str = "service";
 
 /// The claims of a token that we make.
 #[derive(Serialize)]
 struct NewClaims<'a> {
     #[serde(rename = "Id")]
     id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
     iat: u64,
     exp: u64,
 }
@@ -96,12 +109,14 @@ impl Auth {
         if claims.exp <= now().as_secs_f64() {
             return Err(TokenError::Expired);
         }
+        let service = claims.role.as_deref() == Some(SERVICE);
         let user = match (claims.id, claims.sub) {
             (Some(id), Some(sub)) if id != sub => return Err(TokenError::Malformed),
             (Some(id), _) | (None, Some(id)) => id,
+            (None, None) if service => SERVICE.to_owned(),
             (None, None) => return Err(TokenError::Malformed),
         };
-        if user.is_empty() { Err(TokenError::Malformed) } else { Ok(Caller { user }) }
+        if user.is_empty() { Err(TokenError::Malformed) } else { Ok(Caller { user, service }) }
     }
 
     /// As [`Auth::verify`], for a job that says it is `user`'s.
@@ -118,8 +133,29 @@ impl Auth {
     /// # Errors
     /// When the key cannot sign.
     pub fn sign(&self, user: &str, lifetime: Duration) -> Result<String, jsonwebtoken::errors::Error> {
+        self.sign_as(user, None, lifetime)
+    }
+
+    /// A token for the sibling service `name` that is valid for `lifetime` from now.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn sign_service(
+        &self,
+        name: &str,
+        lifetime: Duration,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        self.sign_as(name, Some(SERVICE), lifetime)
+    }
+
+    fn sign_as(
+        &self,
+        id: &str,
+        role: Option<&'static str>,
+        lifetime: Duration,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         let iat = now().as_secs();
-        let claims = NewClaims { id: user, iat, exp: iat + lifetime.as_secs() };
+        let claims = NewClaims { id, role, iat, exp: iat + lifetime.as_secs() };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
     }
 }
@@ -184,6 +220,22 @@ mod tests {
         assert_eq!(verify(none), Err(TokenError::Malformed));
         assert_eq!(verify("garbage"), Err(TokenError::Malformed));
         assert_eq!(verify(""), Err(TokenError::Missing));
+    }
+
+    #[test]
+    fn a_service_is_told_from_a_user() {
+        let service = |claims| auth().verify(&token(&claims)).map(|caller| (caller.service, caller.user));
+        assert_eq!(service(json!({"role": "service", "exp": at(60)})), Ok((true, "service".to_owned())));
+        assert_eq!(
+            service(json!({"Id": "story", "role": "service", "exp": at(60)})),
+            Ok((true, "story".to_owned()))
+        );
+        assert_eq!(
+            service(json!({"Id": "u1", "role": "admin", "exp": at(60)})),
+            Ok((false, "u1".to_owned()))
+        );
+        let signed = auth().sign_service("story", Duration::from_mins(1)).unwrap();
+        assert!(auth().verify(&signed).unwrap().is_service());
     }
 
     #[test]

@@ -66,6 +66,14 @@ impl Config {
         }
     }
 
+    /// What an operator should know of these settings, at every start.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        const LEGACY: &str =
+            "socket.legacy is on: open to everybody, who may join any room and emit Profile into any";
+        if self.socket.legacy { vec![LEGACY] } else { Vec::new() }
+    }
+
     /// The address to listen on.
     #[must_use]
     pub fn host(&self) -> IpAddr {

@@ -17,6 +17,7 @@ pub struct Metrics {
     seconds: Family<QueueLabels, Histogram>,
     states: Family<StateLabels, Gauge<u64, AtomicU64>>,
     sockets: Gauge,
+    profiles: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,6 +37,11 @@ struct StateLabels {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
 /// Every word a job's end can be told in.
 const OUTCOMES: [&str; 5] = ["done", "refused", "retry", "buried", "lost"];
 
@@ -53,6 +59,10 @@ impl Metrics {
             drop(seconds.get_or_create(&QueueLabels { queue }));
         }
         let (states, sockets) = (Family::default(), Gauge::default());
+        let profiles = Family::<OutcomeLabels, Counter>::default();
+        for outcome in ["passed", "refused", "ambiguous"] {
+            drop(profiles.get_or_create(&OutcomeLabels { outcome }));
+        }
         let mut registry = Registry::with_prefix("octavo");
         registry.register("jobs", "Jobs by what became of them", jobs.clone());
         registry.register_with_unit(
@@ -63,7 +73,8 @@ impl Metrics {
         );
         registry.register("queue_jobs", "Jobs in the queues by state", states.clone());
         registry.register("sockets", "Signed-in sockets", sockets.clone());
-        Self { registry, jobs, seconds, states, sockets }
+        registry.register("profiles", "Messages of sibling services to rooms", profiles.clone());
+        Self { registry, jobs, seconds, states, sockets, profiles }
     }
 
     /// Counts one end of a job.
@@ -75,6 +86,11 @@ impl Metrics {
     /// Counts a socket in (`1`) or out (`-1`).
     pub fn socket(&self, change: i64) {
         self.sockets.inc_by(change);
+    }
+
+    /// Counts what became of a `Profile`: `passed`, `refused`, `ambiguous`.
+    pub fn profile(&self, outcome: &'static str) {
+        self.profiles.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// Notes how many jobs `queue` has.

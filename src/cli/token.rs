@@ -15,9 +15,12 @@ pub(super) const LIFETIME: Duration = Duration::from_hours(1);
     after_help = "Example:\n  curl -H \"Authorization: Bearer $(octavo token --user ada)\" localhost:4016/v1/jobs/ID"
 )]
 pub(super) struct Token {
-    /// The user's id.
+    /// The user's id, or the service's name.
     #[arg(long, value_name = "U")]
     user: String,
+    /// For a sibling service, which may emit `Profile`, and not for a user.
+    #[arg(long)]
+    service: bool,
 }
 
 impl Token {
@@ -25,7 +28,13 @@ impl Token {
         if self.user.is_empty() {
             return Err("--user must not be empty".into());
         }
-        println!("{}", super::auth(config)?.sign(&self.user, LIFETIME)?);
+        let auth = super::auth(config)?;
+        let token = if self.service {
+            auth.sign_service(&self.user, LIFETIME)
+        } else {
+            auth.sign(&self.user, LIFETIME)
+        };
+        println!("{}", token?);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -36,6 +36,8 @@ pub struct Socket {
     pub origins: Origins,
     /// Packets that may wait for one slow socket.
     pub buffer: usize,
+    /// Whether sockets without a token may join any room and emit `Profile`.
+    pub legacy: bool,
 }
 
 /// Origins that browsers may connect from.

@@ -24,6 +24,8 @@ struct Health {
     queue: Part,
     store: Part,
     queues: BTreeMap<&'static str, Counts>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +68,7 @@ pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoR
         queue: queue.into(),
         store: store.into(),
         queues,
+        warnings: state.warnings.clone(),
     };
     (code, Json(health))
 }

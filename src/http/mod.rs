@@ -41,6 +41,8 @@ pub struct State {
     pub mode: Mode,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// What an operator should know of the settings.
+    pub warnings: Vec<&'static str>,
 }
 
 /// Where jobs for one queue go: through the door, into the queue.

@@ -1,5 +1,6 @@
 //! Tells browsers the outcomes of their jobs, over Socket.IO.
 
+mod profile;
 mod rooms;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use axum::Router;
 use serde::{Deserialize, Serialize};
 use socketioxide::{
     SocketIo,
-    extract::{AckSender, Extension, SocketRef, TryData},
+    extract::{AckSender, MaybeExtension, SocketRef, TryData},
     handler::ConnectHandler,
 };
 
@@ -28,6 +29,7 @@ const PROFILE_RESPONSE: &str = "Profile_Response";
 #[derive(Clone)]
 pub struct Notifier {
     io: SocketIo,
+    legacy: bool,
 }
 
 /// What a client shows at the handshake: `io(url, { auth: { token } })`.
@@ -59,35 +61,45 @@ impl Notifier {
     pub fn new(auth: Arc<Auth>, metrics: Arc<Metrics>, config: &config::Socket) -> (Router, Self) {
         let (endpoint, io) = SocketIo::builder()
             .max_buffer_size(config.buffer)
-            .max_payload(MAX_PAYLOAD)
+            .max_payload(MAX_MESSAGE as u64)
             .ws_max_message_size(MAX_MESSAGE)
             .build_svc();
-        let origins = config.origins.clone();
+        let (origins, legacy) = (config.origins.clone(), config.legacy);
         let sign_in = move |socket: SocketRef, TryData(shown): TryData<SignIn>| {
-            let caller = if origin::allowed(&origins, &socket.req_parts().headers) {
-                let token = shown.map(|shown| shown.token).unwrap_or_default();
-                auth.verify(&token).map_err(Refused::from)
-            } else {
-                Err(Refused::Origin)
+            let token = shown.map(|shown| shown.token).unwrap_or_default();
+            let signed_in = match auth.verify(&token) {
+                _ if !origin::allowed(&origins, &socket.req_parts().headers) => Err(Refused::Origin),
+                Err(TokenError::Missing) if legacy => Ok(()),
+                Ok(caller) => {
+                    socket.extensions.insert(caller);
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
             };
-            async move { caller.map(|caller| drop(socket.extensions.insert(caller))) }
+            async move { signed_in }
         };
-        let connected = move |socket: SocketRef| {
-            let metrics = Arc::clone(&metrics);
-            async move {
-                metrics.socket(1);
-                socket.on("joinRoom", join_room);
-                socket.on_disconnect(move || async move { metrics.socket(-1) });
-            }
+        let connected = async move |socket: SocketRef, io: SocketIo| {
+            metrics.socket(1);
+            socket.on("joinRoom", async move |socket, room, caller, ack| {
+                join_room(legacy, &socket, room, caller, ack);
+            });
+            let passing = Arc::clone(&metrics);
+            socket.on("Profile", async move |profile, caller| {
+                profile::pass(io, passing, legacy, profile, caller).await;
+            });
+            socket.on_disconnect(async move || metrics.socket(-1));
         };
         io.ns("/", connected.with(sign_in));
-        (Router::new().route_service("/socket.io/", endpoint), Self { io })
+        (Router::new().route_service("/socket.io/", endpoint), Self { io, legacy })
     }
 
     /// Tells the user's sockets in the room of the job's queue. Whoever is not there hears nothing.
     pub async fn emit(&self, job: &Job, outcome: &Outcome) {
-        let room = rooms::name(&outcome.user, job.queue);
-        if let Err(error) = self.io.to(room).emit(PROFILE_RESPONSE, &outcome.profile).await {
+        let mut to = vec![rooms::proven(&outcome.user, job.queue)];
+        if self.legacy {
+            to.push(rooms::asked(&rooms::name(&outcome.user, job.queue)));
+        }
+        if let Err(error) = self.io.to(to).emit(PROFILE_RESPONSE, &outcome.profile).await {
             tracing::warn!(job = job.id, queue = job.queue, %error, "an outcome did not reach every socket");
         }
     }
@@ -98,32 +110,34 @@ impl Notifier {
     }
 }
 
-/// Largest packet from a polling client, in bytes: clients only sign in, join and acknowledge.
-const MAX_PAYLOAD: u64 = 100_000;
+/// Largest message from a client, in bytes: as in Node's Socket.IO, for services that emit documents.
+const MAX_MESSAGE: usize = 1_000_000;
 
-/// The same for WebSocket clients.
-const MAX_MESSAGE: usize = 100_000;
+/// Rooms that one socket may be in, two for each that was asked for; the platform has far fewer queues.
+const MAX_ROOMS: usize = 200;
 
-/// Rooms that one socket may be in; the platform has far fewer queues.
-const MAX_ROOMS: usize = 100;
-
-async fn join_room(
-    socket: SocketRef,
-    TryData(room): TryData<String>,
-    Extension(caller): Extension<Caller>,
+/// Joins a room of the caller's own, or, for `legacy` sockets without a token, any.
+fn join_room(
+    legacy: bool,
+    socket: &SocketRef,
+    TryData(name): TryData<String>,
+    MaybeExtension(caller): MaybeExtension<Caller>,
     ack: AckSender,
 ) {
-    let room = room.unwrap_or_default();
-    let error = match rooms::own(&room, &caller) {
+    let name = name.unwrap_or_default();
+    let rooms = match &caller {
+        Some(caller) => rooms::own(&name, caller).map(|own| vec![own, rooms::asked(&name)]),
+        None => (legacy && !name.is_empty()).then(|| vec![rooms::asked(&name)]),
+    };
+    let error = match rooms {
         None => Some("not your room: it must be <your Id>_<queue>"),
         Some(_) if socket.rooms().len() >= MAX_ROOMS => Some("too many rooms"),
-        Some(name) => {
-            socket.join(name);
+        Some(rooms) => {
+            socket.join(rooms);
             None
         }
     };
-    let joined = Joined { ok: error.is_none(), room: &room, error };
-    if let Err(error) = ack.send(&joined) {
+    if let Err(error) = ack.send(&Joined { ok: error.is_none(), room: &name, error }) {
         tracing::debug!(%error, "the socket left before it heard whether it joined");
     }
 }

@@ -103,7 +103,13 @@ export function createJobs({ token, onOutcome, onCount }) {
     onCount(jobs.filter((job) => !job.settled).length);
   }
 
-  return { submit, hear, stop: () => (stopped = true) };
+  /** Ends the wait for every outcome that is still to come. */
+  function stop() {
+    stopped = true;
+    for (const job of jobs) job.resolve({ Status: false, Message: "Signed out before the outcome came" });
+  }
+
+  return { submit, hear, stop };
 }
 
 function queueOf({ Message, Job }) {

@@ -1,0 +1,84 @@
+//! `Profile`: a sibling service tells a room something, as it did through the platform's `Messages_User`.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use socketioxide::{
+    SocketIo,
+    extract::{MaybeExtension, TryData},
+};
+
+use super::{PROFILE_RESPONSE, rooms};
+use crate::{auth::Caller, metrics::Metrics};
+
+/// What a service emits; all but the room is passed on as it is.
+#[derive(Deserialize)]
+pub(super) struct Profile {
+    /// The room, as its clients ask for it.
+    #[serde(rename = "Id")]
+    room: String,
+    #[serde(flatten)]
+    response: Response,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    #[serde(default)]
+    message: Value,
+    #[serde(default)]
+    status: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<Value>,
+}
+
+/// What became of a `Profile`.
+#[derive(Debug, Clone, Copy)]
+enum Passed {
+    /// It went to the room.
+    On,
+    /// It was not from a service, or no `Profile`.
+    Refused,
+    /// Sockets of several users had asked for a room of this name: whose it is cannot be told.
+    Ambiguous,
+}
+
+/// Passes a `Profile` on to its room, if it comes from a service, or `legacy` lets everybody.
+pub(super) async fn pass(
+    io: SocketIo,
+    metrics: Arc<Metrics>,
+    legacy: bool,
+    TryData(profile): TryData<Profile>,
+    MaybeExtension(caller): MaybeExtension<Caller>,
+) {
+    let allowed = legacy || caller.as_ref().is_some_and(Caller::is_service);
+    let passed = match profile {
+        Ok(profile) if allowed => emit(&io, &profile).await,
+        _ => Passed::Refused,
+    };
+    let word = match passed {
+        Passed::On => "passed",
+        Passed::Refused => "refused",
+        Passed::Ambiguous => "ambiguous",
+    };
+    metrics.profile(word);
+    tracing::debug!(from = caller.as_ref().map(Caller::user), outcome = word, "Profile");
+}
+
+async fn emit(io: &SocketIo, Profile { room, response }: &Profile) -> Passed {
+    let asked = rooms::asked(room);
+    let sockets = io.to(asked.clone()).sockets();
+    let users: HashSet<_> = sockets.iter().filter_map(|socket| socket.extensions.get::<Caller>()).collect();
+    if users.len() > 1 {
+        tracing::warn!(
+            room,
+            "a Profile was held back: users whose ids begin alike are in rooms of this name"
+        );
+        return Passed::Ambiguous;
+    }
+    if let Err(error) = io.to(asked).emit(PROFILE_RESPONSE, response).await {
+        tracing::warn!(room, %error, "a Profile did not reach every socket");
+    }
+    Passed::On
+}
