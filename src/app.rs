@@ -1,31 +1,29 @@
 //! The composition root: connects and binds everything, runs it, and stops it in order.
 
+mod parts;
+
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use apalis_core::monitor::{Monitor, MonitorError};
 use axum::{Router, serve::ListenerExt};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use parts::{Parts, connect_storage};
+
 use crate::{
-    auth::Auth,
-    character::{Characters, QUEUES, Store, store},
-    config::{Config, Storage},
-    embedded::{Embedded, OpenError},
+    character::{Characters, QUEUES},
+    config::Config,
+    embedded::OpenError,
     http::{self, Mode, Route},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Pipeline,
     queue::{
         Inbox, Listener, Queue, QueueError,
-        apalis::ApalisQueue,
-        bull::BullQueue,
-        connect,
-        embedded::EmbeddedQueue,
         worker::{Consumer, Handler},
     },
-    secret::{self, SecretError},
+    secret::SecretError,
 };
 
 /// A service that is connected and bound, and does not run yet.
@@ -73,30 +71,13 @@ pub enum RunError {
     Server(#[from] io::Error),
 }
 
-/// The parts that differ with the storage.
-struct Parts {
-    auth: Auth,
-    store: Arc<dyn Store>,
-    /// Where our own jobs go.
-    inboxes: Vec<Arc<dyn Inbox>>,
-    /// All that are served, the inboxes among them.
-    queues: Vec<Arc<dyn Queue>>,
-    listener: Option<Listener>,
-}
-
 impl App {
     /// Connects to the storage and binds the ports.
     ///
     /// # Errors
     /// A [`StartError`] that says what to do.
     pub async fn build(config: Config) -> Result<Self, StartError> {
-        let parts = match &config.storage {
-            Storage::Embedded { dir, secret } => {
-                let secret = secret::or_kept(secret.as_ref(), dir)?;
-                embedded(Embedded::open(dir)?, &secret, &config).await?
-            }
-            Storage::Servers { redis, mongodb, secret } => servers(redis, mongodb, secret, &config).await?,
-        };
+        let parts = connect_storage(&config).await?;
         let main = bind(&config, config.server.port).await?;
         let messages = match config.socket.port {
             Some(port) => Some(bind(&config, port).await?),
@@ -214,49 +195,6 @@ async fn drain(
             }
         }
     }
-}
-
-async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Result<Parts, StartError> {
-    let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
-    for name in QUEUES {
-        inboxes.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
-    }
-    let queues = inboxes.iter().map(|inbox| Arc::clone(inbox) as Arc<dyn Queue>).collect();
-    let store = Arc::new(store::EmbeddedStore::new(file));
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener: None })
-}
-
-/// A key that is shorter can be guessed.
-const SECRET_BYTES: usize = 32;
-
-async fn servers(
-    redis: &crate::config::Redis,
-    mongodb: &crate::config::MongoDb,
-    secret: &SecretString,
-    config: &Config,
-) -> Result<Parts, StartError> {
-    if secret.expose_secret().len() < SECRET_BYTES {
-        tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes: it can be guessed from one token");
-    }
-    let address = format!("{}:{}", redis.host, redis.port);
-    let connected = connect(redis).await;
-    let (client, connection) = connected.map_err(|source| StartError::Redis { address, source })?;
-    let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue)));
-    let bull = QUEUES.iter().filter(|_| config.bull.enabled);
-    let bull =
-        bull.map(|name| Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue)));
-    let bull: Vec<_> = bull.collect();
-    let wakes =
-        apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
-    let listener = Some(Listener::new(client, redis.timeout, wakes));
-
-    let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
-    queues.extend(bull.into_iter().map(|queue| queue as _));
-    let inboxes = apalis.into_iter().map(|queue| queue as _).collect();
-    let concurrency = u32::try_from(config.queue.concurrency * queues.len()).unwrap_or(u32::MAX);
-    let store =
-        Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener })
 }
 
 async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {

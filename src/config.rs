@@ -180,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn queues_of_bull_are_all_some_or_none() {
+        let queues = |names| load(&[("OCTAVO__BULL__QUEUES", names)]).map(|config| config.bull.queues);
+        assert_eq!(queues("*").unwrap().len(), 4);
+        assert_eq!(
+            queues("Create_Character, Read_Character").unwrap(),
+            ["Create_Character", "Read_Character"]
+        );
+        assert!(queues("").unwrap().is_empty());
+        assert!(queues("Paint_Character").unwrap_err().contains("there is no queue \"Paint_Character\""));
+    }
+
+    #[test]
     fn secrets_are_not_shown_by_debug() {
         let config = load(&[("JWT_SECRET", "hunter2")]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));

@@ -1,4 +1,7 @@
-//! The way of one job: parse, prove who asks, run, tell the user, settle. And the door through which jobs come in.
+//! The way of one job: parse, prove who asks, run, tell the user, settle.
+
+mod domain;
+mod intake;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -8,7 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use serde::{Deserialize, Serialize};
+
+pub use domain::{Domain, FieldError, Invalid, Request};
+pub use intake::{Intake, Rejected};
 
 use crate::{
     auth::{Auth, Caller},
@@ -17,89 +22,10 @@ use crate::{
     notifier::Notifier,
     outcome::{FAILED, Failure, Outcome, Refusal, Reply},
     queue::{
-        Job, Origin, Verdict,
+        Job, Verdict,
         worker::{Handled, Handler, Report},
     },
 };
-
-/// One business domain: its commands, and how they are done. It knows nothing of queues, sockets or HTTP.
-pub trait Domain: Send + Sync + 'static {
-    /// What a job can ask for.
-    type Command: Send;
-
-    /// The queues of the domain.
-    fn queues(&self) -> &'static [&'static str];
-
-    /// Parses the data of a job of `queue`.
-    ///
-    /// # Errors
-    /// All wrong fields.
-    fn parse(&self, queue: &str, data: &[u8]) -> Result<Request<Self::Command>, Invalid>;
-
-    /// Writes a command as the data of a job of `user`, so that [`Domain::parse`] reads it again.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
-    fn encode(&self, command: &Self::Command, user: &str, token: &str) -> Result<Vec<u8>, serde_json::Error>;
-
-    /// Runs a command. Its effect must be the same when it is run twice for the same job.
-    ///
-    /// # Errors
-    /// A [`Failure`], which says what the queue does next.
-    fn run(
-        &self,
-        caller: &Caller,
-        origin: &Origin<'_>,
-        command: Self::Command,
-    ) -> impl Future<Output = Result<Reply, Failure>> + Send;
-}
-
-/// The data of a job, parsed. Nothing is proven yet.
-#[derive(Debug)]
-pub struct Request<C> {
-    /// Whose job it says it is.
-    pub id: Option<String>,
-    /// The token that should prove it.
-    pub token: Option<String>,
-    /// What it asks for.
-    pub command: C,
-}
-
-/// The data of a job that cannot be parsed.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct Invalid {
-    /// Whose job it says it is, when that can be read.
-    pub id: Option<String>,
-    /// Every wrong field.
-    pub fields: Vec<FieldError>,
-}
-
-impl Invalid {
-    /// The data as a whole is wrong.
-    #[must_use]
-    pub fn data(message: impl Into<String>) -> Self {
-        Self { id: None, fields: vec![FieldError::new("data", message)] }
-    }
-}
-
-/// One wrong field, and what is wrong with it.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{field} {message}")]
-pub struct FieldError {
-    /// The field's name.
-    pub field: String,
-    /// What is wrong, as the rest of a sentence that begins with the name.
-    pub message: String,
-}
-
-impl FieldError {
-    /// `field` and what is wrong with it.
-    #[must_use]
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
 
 /// Jobs of one domain on their way.
 pub struct Pipeline<D> {
@@ -278,48 +204,6 @@ impl Event<'_> {
         match *outcome {
             "done" | "refused" => event!(info),
             _ => event!(warn),
-        }
-    }
-}
-
-/// The door: checks what a producer wants to enqueue through us.
-pub trait Intake: Send + Sync {
-    /// Checks `data` for `queue` as a job of `caller`, and gives the data to enqueue. `Id` may be left out.
-    ///
-    /// # Errors
-    /// A [`Rejected`] when it is somebody else's, or wrong.
-    fn admit(&self, queue: &str, data: &[u8], caller: &Caller, token: &str) -> Result<Vec<u8>, Rejected>;
-
-    /// Whose job `data` says it is.
-    fn owner(&self, queue: &str, data: &[u8]) -> Option<String>;
-}
-
-/// Why a job was not let in.
-#[derive(Debug)]
-pub enum Rejected {
-    /// Its `Id` is not the caller's.
-    AnotherUser,
-    /// Its data is wrong.
-    Invalid(Invalid),
-}
-
-impl<D: Domain> Intake for Pipeline<D> {
-    fn admit(&self, queue: &str, data: &[u8], caller: &Caller, token: &str) -> Result<Vec<u8>, Rejected> {
-        let request = self.domain.parse(queue, data).map_err(|invalid| match &invalid.id {
-            Some(id) if id != caller.user() => Rejected::AnotherUser,
-            _ => Rejected::Invalid(invalid),
-        })?;
-        if request.id.is_some_and(|id| id != caller.user()) {
-            return Err(Rejected::AnotherUser);
-        }
-        let unwritable = |error: serde_json::Error| Rejected::Invalid(Invalid::data(error.to_string()));
-        self.domain.encode(&request.command, caller.user(), token).map_err(unwritable)
-    }
-
-    fn owner(&self, queue: &str, data: &[u8]) -> Option<String> {
-        match self.domain.parse(queue, data) {
-            Ok(request) => request.id,
-            Err(invalid) => invalid.id,
         }
     }
 }

@@ -1,15 +1,10 @@
 //! From the data of a job to a typed [`Command`], and back; every wrong field is named.
 
-use std::fmt;
-
 use mongodb::bson::oid::ObjectId;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{filter::CharacterFilter, model::Changes};
+use super::{filter::CharacterFilter, model::Changes, text::Text};
 use crate::pipeline::{FieldError, Invalid, Request};
 
 /// What a job asks for.
@@ -159,57 +154,6 @@ impl Fields {
             self.add(FieldError::new("Id_Character", "must be 24 hexadecimal digits"));
         }
         id
-    }
-}
-
-/// A field that ought to be a string. Anything else is noted and not an error yet, so that all can be told.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Text {
-    #[default]
-    Missing,
-    Is(String),
-    Wrong(&'static str),
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text::Is(text.to_owned()))
-            }
-            fn visit_string<E>(self, text: String) -> Result<Text, E> {
-                Ok(Text::Is(text))
-            }
-            fn visit_unit<E>(self) -> Result<Text, E> {
-                Ok(Text::Wrong("null"))
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Text, E> {
-                Ok(Text::Wrong("a boolean"))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Text, E> {
-                Ok(Text::Wrong("a number"))
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Text, E> {
-                Ok(Text::Wrong("a number"))
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Text, E> {
-                Ok(Text::Wrong("a number"))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Text::Wrong("an array"))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Text::Wrong("an object"))
-            }
-        }
-        deserializer.deserialize_any(TextVisitor)
     }
 }
 

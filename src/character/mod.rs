@@ -5,6 +5,7 @@ pub mod filter;
 pub mod model;
 pub mod service;
 pub mod store;
+mod text;
 
 use std::sync::Arc;
 

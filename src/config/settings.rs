@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, Storage};
+use crate::character::QUEUES;
 
 /// The HTTP server.
 #[derive(Debug, Clone, Deserialize)]
@@ -119,8 +120,9 @@ pub struct Queue {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bull {
-    /// Whether they are served.
-    pub enabled: bool,
+    /// Which of them are served.
+    #[serde(deserialize_with = "names")]
+    pub queues: Vec<&'static str>,
     /// What their keys begin with.
     pub prefix: String,
 }
@@ -250,6 +252,20 @@ fn uri_mistake(uri: &SecretString) -> Option<String> {
         ),
         Ok(_) => None,
     }
+}
+
+/// Names of our queues, separated by commas, or `*` for all.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.trim() == "*" {
+        return Ok(QUEUES.to_vec());
+    }
+    let known = |name: &str| {
+        let unknown =
+            || D::Error::custom(format!("there is no queue \"{name}\"; there are {}", QUEUES.join(", ")));
+        QUEUES.into_iter().find(|queue| *queue == name).ok_or_else(unknown)
+    };
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(known).collect()
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

@@ -81,7 +81,7 @@ async fn on_redis(lease: Duration) -> Fixture {
 
 async fn on_bull(lease: Duration) -> Fixture {
     let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
-    let bull = Bull { enabled: true, prefix: unique("it") };
+    let bull = Bull { queues: vec![NAME], prefix: unique("it") };
     let queue = Arc::new(BullQueue::new(NAME, redis.clone(), &bull, &limits("", lease)));
     Fixture { queue, producer: Producer::Bull(redis, format!("{}:{NAME}:", bull.prefix)), _dir: None }
 }

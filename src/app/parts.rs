@@ -1,0 +1,82 @@
+//! The parts that differ with the storage: its queues, its store, its key.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::StartError;
+use crate::{
+    auth::Auth,
+    character::{QUEUES, Store, store},
+    config::{self, Config, Storage},
+    embedded::Embedded,
+    queue::{Inbox, Listener, Queue, apalis::ApalisQueue, bull::BullQueue, connect, embedded::EmbeddedQueue},
+    secret,
+};
+
+/// What the rest of the service is put together from.
+pub(super) struct Parts {
+    /// Checks and makes tokens.
+    pub auth: Auth,
+    /// Keeps characters.
+    pub store: Arc<dyn Store>,
+    /// Where our own jobs go.
+    pub inboxes: Vec<Arc<dyn Inbox>>,
+    /// All that are served, the inboxes among them.
+    pub queues: Vec<Arc<dyn Queue>>,
+    /// Wakes the queues, where they need it.
+    pub listener: Option<Listener>,
+}
+
+/// Connects to the storage that `config` names.
+pub(super) async fn connect_storage(config: &Config) -> Result<Parts, StartError> {
+    match &config.storage {
+        Storage::Embedded { dir, secret } => {
+            let secret = secret::or_kept(secret.as_ref(), dir)?;
+            embedded(Embedded::open(dir)?, &secret, config).await
+        }
+        Storage::Servers { redis, mongodb, secret } => servers(redis, mongodb, secret, config).await,
+    }
+}
+
+async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Result<Parts, StartError> {
+    let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
+    for name in QUEUES {
+        inboxes.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
+    }
+    let queues = inboxes.iter().map(|inbox| Arc::clone(inbox) as Arc<dyn Queue>).collect();
+    let store = Arc::new(store::EmbeddedStore::new(file));
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener: None })
+}
+
+/// A key that is shorter can be guessed.
+const SECRET_BYTES: usize = 32;
+
+async fn servers(
+    redis: &config::Redis,
+    mongodb: &config::MongoDb,
+    secret: &SecretString,
+    config: &Config,
+) -> Result<Parts, StartError> {
+    if secret.expose_secret().len() < SECRET_BYTES {
+        tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes: it can be guessed from one token");
+    }
+    let address = format!("{}:{}", redis.host, redis.port);
+    let connected = connect(redis).await;
+    let (client, connection) = connected.map_err(|source| StartError::Redis { address, source })?;
+    let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue)));
+    let bull =
+        |name: &&'static str| Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue));
+    let bull: Vec<_> = config.bull.queues.iter().map(bull).collect();
+    let wakes =
+        apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
+    let listener = Some(Listener::new(client, redis.timeout, wakes));
+
+    let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
+    queues.extend(bull.into_iter().map(|queue| queue as _));
+    let inboxes = apalis.into_iter().map(|queue| queue as _).collect();
+    let concurrency = u32::try_from(config.queue.concurrency * queues.len()).unwrap_or(u32::MAX);
+    let store =
+        Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener })
+}

@@ -1,0 +1,88 @@
+//! What a business domain is to the pipeline.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Caller,
+    outcome::{Failure, Reply},
+    queue::Origin,
+};
+
+/// One business domain: its commands, and how they are done. It knows nothing of queues, sockets or HTTP.
+pub trait Domain: Send + Sync + 'static {
+    /// What a job can ask for.
+    type Command: Send;
+
+    /// The queues of the domain.
+    fn queues(&self) -> &'static [&'static str];
+
+    /// Parses the data of a job of `queue`.
+    ///
+    /// # Errors
+    /// All wrong fields.
+    fn parse(&self, queue: &str, data: &[u8]) -> Result<Request<Self::Command>, Invalid>;
+
+    /// Writes a command as the data of a job of `user`, so that [`Domain::parse`] reads it again.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn encode(&self, command: &Self::Command, user: &str, token: &str) -> Result<Vec<u8>, serde_json::Error>;
+
+    /// Runs a command. Its effect must be the same when it is run twice for the same job.
+    ///
+    /// # Errors
+    /// A [`Failure`], which says what the queue does next.
+    fn run(
+        &self,
+        caller: &Caller,
+        origin: &Origin<'_>,
+        command: Self::Command,
+    ) -> impl Future<Output = Result<Reply, Failure>> + Send;
+}
+
+/// The data of a job, parsed. Nothing is proven yet.
+#[derive(Debug)]
+pub struct Request<C> {
+    /// Whose job it says it is.
+    pub id: Option<String>,
+    /// The token that should prove it.
+    pub token: Option<String>,
+    /// What it asks for.
+    pub command: C,
+}
+
+/// The data of a job that cannot be parsed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Invalid {
+    /// Whose job it says it is, when that can be read.
+    pub id: Option<String>,
+    /// Every wrong field.
+    pub fields: Vec<FieldError>,
+}
+
+impl Invalid {
+    /// The data as a whole is wrong.
+    #[must_use]
+    pub fn data(message: impl Into<String>) -> Self {
+        Self { id: None, fields: vec![FieldError::new("data", message)] }
+    }
+}
+
+/// One wrong field, and what is wrong with it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{field} {message}")]
+pub struct FieldError {
+    /// The field's name.
+    pub field: String,
+    /// What is wrong, as the rest of a sentence that begins with the name.
+    pub message: String,
+}
+
+impl FieldError {
+    /// `field` and what is wrong with it.
+    #[must_use]
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
