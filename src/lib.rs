@@ -3,9 +3,10 @@
 //! ```text
 //!  producers                                    one process of octavo
 //!  ─────────                                    ───────────────────────────────────────────────────
-//!  apalis (Rust)    ─┐                          queue ──► pipeline ──► auth ──► character ──► store
-//!  POST /v1/jobs     ├─► Redis, or one file ──►   ▲                                 │
-//!  octavo enqueue   ─┘                            │                                 ▼
+//!  Bull (Node)      ─┐                          queue ──► pipeline ──► auth ──► character ──► store
+//!  apalis (Rust)     ├─► Redis, or one file ──►   ▲                                 │
+//!  POST /v1/jobs     │                            │                                 ▼
+//!  octavo enqueue   ─┘                            │
 //!                                                 └── ack + outcome (one step) ◄─ Outcome
 //!                                                                                   │
 //!  browsers ◄── Socket.IO rooms ◄── notifier ◄──────────────────────────────────────┘
