@@ -219,7 +219,8 @@ function serversEnv() {
         REDIS_PORT: setting('OCTAVO_TEST_REDIS_PORT'),
         MONGODB_URI: withDatabase(setting('OCTAVO_TEST_MONGODB_URI'), name),
         OCTAVO__QUEUE__PREFIX: `${name}:`,
-        OCTAVO__BULL__PREFIX: name,
+        // Not the same as the other: both layouts have a list `<prefix>:<queue>:active`.
+        OCTAVO__BULL__PREFIX: `${name}:bull`,
     };
 }
 
