@@ -127,7 +127,8 @@ impl<D: Domain> Pipeline<D> {
 
 /// A job that took longer than its producer allows is tried again only as often as its producer said.
 fn timed_out(job: &Job, timeout: Duration) -> Failure {
-    let reason = format!("timed out after {} ms", timeout.as_millis());
+    // In the words of Bull, the layout that has timeouts: producers see them as the reason of the failed job.
+    let reason = format!("Promise timed out after {} milliseconds", timeout.as_millis());
     if job.attempt < job.options.attempts.unwrap_or(1) {
         Failure::Retry(reason)
     } else {

@@ -8,6 +8,7 @@ export const SECRET = 'known-to-the-tests-and-nobody-else';
 export const CREATED = { Message: 'Character created correctly', Status: true };
 export const UPDATED = { Message: 'Character updated correctly', Status: true };
 export const DELETED = { Message: 'Character successfully eliminated', Status: true };
+export const EXPIRED = { Message: 'Session expired. Please log in again.', Status: false };
 export const FAILED = { Message: 'Error processing job', Status: false };
 
 /** A user that no other test has, with a token of the right kind. */

@@ -5,7 +5,7 @@
 -- ARGV  1 lock token  2 how many at the most  3 bytes of data at the most  4 lock, ms  5 prefix of keys
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms}; a job is
 --       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
--- Publishes `waiting@` for delayed jobs that fell due, `active`, and `drained` when nothing is left.
+-- Publishes `waiting@` for delayed jobs that fell due, and `active`.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
 -- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
 
@@ -66,13 +66,9 @@ if #due > 0 then
   end
 end
 
-local left = true
 while #jobs < max and #broken < max and bytes < max_bytes do
   local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
-  if not id then
-    left = false
-    break
-  end
+  if not id then break end
   redis.call('ZREM', KEYS[4], id)
   local f = read(id)
   if not f then
@@ -96,7 +92,6 @@ end
 
 if #jobs > 0 then
   redis.call('PEXPIRE', KEYS[7], lock_ms)
-  if not left then redis.call('PUBLISH', prefix .. 'drained', '') end
   return {jobs, broken, -1, now}
 end
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')

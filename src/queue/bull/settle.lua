@@ -5,12 +5,13 @@
 --       the outcome or the reason, how many to keep or '', seconds to keep or '', LPUSH or RPUSH
 --       verdict: completed, failed, retry, release
 -- Returns for each job 1, or 0 when the lock is not ours (any more): then nothing was changed.
--- Publishes `completed`, `failed`, `delayed`. Removes at most 100 jobs of those that are no longer kept at a time.
+-- Publishes `completed`, `failed`, `delayed`, and `drained` when nothing waits or runs any more. Removes at most 100
+-- jobs of those that are no longer kept at a time.
 
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local settled = {}
+local settled, worked = {}, false
 
 local function remove(id)
   redis.call('DEL', prefix .. id, prefix .. id .. ':logs')
@@ -41,11 +42,18 @@ local function wait(id, push)
   end
 end
 
--- Notes a failed attempt.
+-- What stands there as JSON, if it is an object or a list.
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json or '')
+  return ok and type(value) == 'table' and value or {}
+end
+
+-- Notes a failed attempt; of the traces, the newest are kept.
 local function failed(key, reason)
-  local ok, traces = pcall(cjson.decode, redis.call('HGET', key, 'stacktrace') or '[]')
-  if not ok or type(traces) ~= 'table' then traces = {} end
-  if #traces < 100 then traces[#traces + 1] = reason end
+  local f = redis.call('HMGET', key, 'stacktrace', 'opts')
+  local traces, limit = decode(f[1]), tonumber(decode(f[2]).stackTraceLimit) or 0
+  traces[#traces + 1] = reason
+  while #traces > (limit > 0 and limit or 100) do table.remove(traces, 1) end
   redis.call('HINCRBY', key, 'attemptsMade', 1)
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
@@ -84,6 +92,7 @@ for i = 2, #ARGV, 8 do
     ours = redis.call('LREM', KEYS[2], -1, id) > 0 and redis.call('EXISTS', key) == 1
   end
   if ours then
+    worked = worked or verdict ~= 'release'
     if verdict == 'completed' then
       finish(id, 'completed', KEYS[8], 'returnvalue', value, count, age)
     elseif verdict == 'failed' then
@@ -103,5 +112,8 @@ for i = 2, #ARGV, 8 do
     end
   end
   settled[#settled + 1] = ours and 1 or 0
+end
+if worked and redis.call('LLEN', KEYS[1]) == 0 and redis.call('LLEN', KEYS[2]) == 0 then
+  redis.call('PUBLISH', prefix .. 'drained', '')
 end
 return settled
