@@ -96,5 +96,5 @@ if #jobs > 0 then
 end
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 local wait = -1
-if first[2] then wait = math.max(0, math.ceil(first[2] / 4096 - now)) end
+if first[2] then wait = math.max(0, math.floor(first[2] / 4096) - now) end
 return {jobs, broken, wait, now}
