@@ -35,7 +35,9 @@ fn backoff(backoff: &Value, attempt: u32) -> Option<Duration> {
 
 /// `true`, `false`, a count, or `{age, count}` with the age in seconds.
 fn keep(remove: &Value) -> Keep {
-    let number = |value: &Value| value.as_u64().map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    // Producers may give fractions; a negative count is Bull's own word for all.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+    let number = |value: &Value| value.as_f64().filter(|n| *n >= 0.0).map(|n| n.ceil() as u32);
     let (count, age_s) = match remove {
         Value::Bool(true) => (Some(0), None),
         Value::Number(_) => (number(remove), None),
@@ -85,6 +87,8 @@ mod tests {
         assert_eq!(kept("false"), Keep::All);
         assert_eq!(kept("null"), Keep::All);
         assert_eq!(kept("5"), Keep::Some { count: Some(5), age_s: None });
+        assert_eq!(kept("-1"), Keep::All);
+        assert_eq!(kept(r#"{"age": 0.5}"#), Keep::Some { count: None, age_s: Some(1) });
         assert_eq!(kept(r#"{"age": 60}"#), Keep::Some { count: None, age_s: Some(60) });
         assert_eq!(kept(r#"{"age": 60, "count": 9}"#), Keep::Some { count: Some(9), age_s: Some(60) });
     }
