@@ -20,9 +20,25 @@ local function read(id)
   if not f.err and (f[1] or f[2] or f[4]) then return f end
 end
 
+-- What Bull keeps something else under: a job with such an id is in the way of the whole queue.
+local reserved = {completed = true, failed = true, priority = true, stalled = true, ['stalled-check'] = true}
+
+-- Whether an id is UTF-8. No worker, in Node neither, can tell a queue of any other.
+local function is_text(id)
+  if not id:find('[\128-\255]') then return true end
+  local starts = {
+    '[\194-\223]', '\224[\160-\191]', '[\225-\236\238\239][\128-\191]', '\237[\128-\159]',
+    '\240[\144-\191][\128-\191]', '[\241-\243][\128-\191][\128-\191]', '\244[\128-\143][\128-\191]',
+  }
+  for _, start in ipairs(starts) do
+    id = id:gsub(start .. '[\128-\191]', '?')
+  end
+  return not id:find('[\128-\255]')
+end
+
 local function add(id, f, before)
   local data = f[1] or ''
-  jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or 0, f[4], f[5] or 0, before}
+  jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or '', f[4] or '', f[5] or '', before}
   bytes = bytes + #data
 end
 
@@ -48,7 +64,9 @@ if #due > 0 then
       broken[#broken + 1] = id
     else
       local before
-      if priority > 0 then
+      -- As in Bull: a priority below 0 goes to the very front. What is no number is none.
+      if priority ~= priority then priority = 0 end
+      if priority ~= 0 then
         redis.call('ZADD', KEYS[4], priority, id)
         -- Those of the same or a higher priority stand behind it: they are claimed first.
         local ahead = redis.call('ZCOUNT', KEYS[4], 0, priority) - 1
@@ -69,8 +87,9 @@ end
 while #jobs < max and #broken < max and bytes < max_bytes do
   local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
   if not id then break end
+  if reserved[id] and redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
   redis.call('ZREM', KEYS[4], id)
-  local f = read(id)
+  local f = is_text(id) and read(id)
   if not f then
     redis.call('LREM', KEYS[2], 1, id)
     broken[#broken + 1] = id
@@ -81,7 +100,7 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     redis.call('HSET', key, 'processedOn', now)
     if not f[4] then
       redis.call('HSET', key, 'timestamp', now)
-      f[4] = now
+      f[4] = string.format('%.0f', now)
     end
     redis.call('PUBLISH', KEYS[2], id)
     if #jobs == 0 then redis.call('RPUSH', KEYS[7], token) end

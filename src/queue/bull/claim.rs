@@ -9,13 +9,16 @@ use crate::queue::{Claim, Job, Lease};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
 
-/// `{id, data, opts, attemptsMade, timestamp, stalledCounter, claimed before}`. Bull's own numbers, but producers
-/// may write anything.
-type Row = (String, Vec<u8>, Vec<u8>, String, String, String, bool);
+/// `{id, data, opts, attemptsMade, timestamp, stalledCounter, claimed before}`. Bull writes numbers, but producers may
+/// write anything.
+type Row = (String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, bool);
+
+/// The end of the year 9999: no later time can be written in ISO 8601.
+const LAST_MS: u64 = 253_402_300_799_999;
 
 pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize) -> RedisResult<Claim> {
     let keys = &queue.keys;
-    let (rows, broken, next_due, now): (Vec<Row>, _, i64, i64) = CLAIM
+    let (rows, broken, next_due, now): (Vec<Row>, Vec<Vec<u8>>, i64, i64) = CLAIM
         .key(&keys.wait)
         .key(&keys.active)
         .key(&keys.delayed)
@@ -32,26 +35,35 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize) -> Redis
         .await?;
     Ok(Claim {
         jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
-        broken,
+        broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
     })
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
     let (id, data, opts, attempts_made, timestamp, stalled, redelivered) = row;
-    let attempt = attempts_made.parse().unwrap_or(0) + 1;
+    let attempt = count(&attempts_made).saturating_add(1);
     Job {
         id,
         queue,
         layout: LAYOUT,
         data,
         // Without a time that can be read, one that stays the same: a second run must make the same character.
-        created_ms: timestamp.parse().unwrap_or(0),
+        created_ms: number(&timestamp).filter(|ms| *ms <= LAST_MS).map_or(0, u64::cast_signed),
         claimed_ms: now,
         attempt,
-        crashes: stalled.parse().unwrap_or(0),
+        crashes: count(&stalled),
         redelivered,
         options: options::parse(&opts, attempt),
         lease: Lease::clone(lease),
     }
+}
+
+/// How often something happened; never, if that cannot be read.
+fn count(field: &[u8]) -> u32 {
+    number(field).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    std::str::from_utf8(field).ok()?.parse().ok()
 }

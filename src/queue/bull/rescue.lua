@@ -14,7 +14,10 @@ for _, id in ipairs(stalled) do
   local key = ARGV[1] .. id
   if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', KEYS[3], 1, id) > 0 then
     if redis.call('TYPE', key).ok == 'hash' then
-      redis.call('HINCRBY', key, 'stalledCounter', 1)
+      -- Fails when what stands there is no number.
+      if type(redis.pcall('HINCRBY', key, 'stalledCounter', 1)) == 'table' then
+        redis.call('HSET', key, 'stalledCounter', 1)
+      end
     end
     redis.call('RPUSH', list, id)
     redis.call('PUBLISH', KEYS[1] .. '@', id)

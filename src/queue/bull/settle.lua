@@ -27,8 +27,8 @@ end
 -- Puts a job back where it is claimed from; `push` says at which end.
 local function wait(id, push)
   local list = redis.call('EXISTS', KEYS[6]) == 1 and KEYS[5] or KEYS[1]
-  local priority = tonumber(redis.call('HGET', prefix .. id, 'priority') or 0) or 0
-  if push == 'LPUSH' and priority > 0 then
+  local priority = tonumber(redis.call('HGET', prefix .. id, 'priority')) or 0
+  if push == 'LPUSH' and priority ~= 0 and priority == priority then
     redis.call('ZADD', KEYS[4], priority, id)
     local ahead = redis.call('ZCOUNT', KEYS[4], 0, priority) - 1
     local before = redis.call('LINDEX', list, redis.call('LLEN', list) - ahead)
@@ -51,10 +51,16 @@ end
 -- Notes a failed attempt; of the traces, the newest are kept.
 local function failed(key, reason)
   local f = redis.call('HMGET', key, 'stacktrace', 'opts')
-  local traces, limit = decode(f[1]), tonumber(decode(f[2]).stackTraceLimit) or 0
+  local traces, limit = {}, tonumber(decode(f[2]).stackTraceLimit) or 0
+  for _, trace in ipairs(decode(f[1])) do
+    if type(trace) == 'string' then traces[#traces + 1] = trace end
+  end
   traces[#traces + 1] = reason
   while #traces > (limit > 0 and limit or 100) do table.remove(traces, 1) end
-  redis.call('HINCRBY', key, 'attemptsMade', 1)
+  -- Fails when what stands there is no number.
+  if type(redis.pcall('HINCRBY', key, 'attemptsMade', 1)) == 'table' then
+    redis.call('HSET', key, 'attemptsMade', 1)
+  end
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
 
@@ -89,7 +95,7 @@ for i = 2, #ARGV, 8 do
     redis.call('DEL', key .. ':lock')
     redis.call('SREM', KEYS[7], id)
     -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-    ours = redis.call('LREM', KEYS[2], -1, id) > 0 and redis.call('EXISTS', key) == 1
+    ours = redis.call('LREM', KEYS[2], -1, id) > 0 and redis.call('TYPE', key).ok == 'hash'
   end
   if ours then
     worked = worked or verdict ~= 'release'
@@ -102,7 +108,8 @@ for i = 2, #ARGV, 8 do
       failed(key, value)
       if pause > 0 then
         local due = now + pause
-        redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + (tonumber(id) or 0) % 4096), id)
+        local order = #id < 16 and id:match('^%d+$') or 0
+        redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + order % 4096), id)
         redis.call('PUBLISH', KEYS[3], string.format('%.0f', due))
       else
         wait(id, push)
