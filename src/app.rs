@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration}
 
 use apalis_core::monitor::{Monitor, MonitorError};
 use axum::{Router, serve::ListenerExt};
+use futures_util::{FutureExt, future::join_all};
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use parts::{Parts, connect_storage};
 
@@ -21,7 +22,7 @@ use crate::{
     pipeline::Pipeline,
     queue::{
         Inbox, Listener, Queue, QueueError,
-        worker::{Consumer, Handler},
+        worker::{Consumer, Handler, Process},
     },
     secret::SecretError,
 };
@@ -67,6 +68,8 @@ pub enum RunError {
     Worker(#[from] MonitorError),
     #[error("all workers ended by themselves")]
     WorkersEnded,
+    #[error("a task in the background crashed; the log says which")]
+    Crashed,
     #[error("the HTTP server failed: {0}")]
     Server(#[from] io::Error),
 }
@@ -130,37 +133,38 @@ impl App {
             tracing::warn!("{warning}");
         }
 
-        let (tasks, stop, end) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let process = Process::default();
         if let Some(listener) = self.listener {
-            tasks.spawn(end.clone().run_until_cancelled_owned(listener.run()));
+            let listening = process.end.clone().run_until_cancelled_owned(listener.run());
+            process.tasks.spawn("listen for new jobs", listening.map(drop));
         }
         let mut consumers = Vec::new();
         let mut monitor = Monitor::new();
         for (queue, handler) in self.workers {
-            let consumer = Consumer::start(queue, &self.config.queue, &tasks, &end);
-            monitor = Arc::clone(&consumer).register(monitor, handler, &tasks, &stop);
+            let consumer = Consumer::start(queue, &self.config.queue, &process);
+            monitor = Arc::clone(&consumer).register(monitor, handler);
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
         let messages = self.messages.map(|listener| (listener, self.sockets));
-        let mut serving = tokio::spawn(serve(self.main, self.router, messages, end.clone()));
+        let mut serving = tokio::spawn(serve(self.main, self.router, messages, process.end.clone()));
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
+            () = process.tasks.crashed() => Err(RunError::Crashed),
             worked = &mut working => Err(worked.map_or(RunError::WorkersEnded, |worked| {
                 worked.map_or_else(RunError::Worker, |()| RunError::WorkersEnded)
             })),
             served = &mut serving => served.unwrap_or(Ok(())).map_err(RunError::Server),
         };
         tracing::info!("stopping: no more jobs are claimed, running ones finish");
-        stop.cancel();
+        process.stop.cancel();
         drain(working, &consumers, self.config.server.shutdown).await;
         drop(consumers);
         self.notifier.close().await;
-        end.cancel();
-        tasks.close();
+        process.end.cancel();
         let closed = async {
-            tasks.wait().await;
+            process.tasks.ended().await;
             if !serving.is_finished() {
                 serving.await.ok();
             }
@@ -185,8 +189,9 @@ async fn drain(
     if working.is_finished() || tokio::time::timeout(patience, working).await.is_ok() {
         return;
     }
-    for consumer in consumers {
-        match consumer.release().await {
+    for released in join_all(consumers.iter().map(|consumer| consumer.release())).await {
+        match released {
+            Ok(0) => {}
             Ok(released) => {
                 tracing::warn!(released, "jobs did not finish in time and went back to their queue");
             }
@@ -227,6 +232,9 @@ async fn serve(
 
 /// An address as a browser on this machine would write it.
 fn url(address: SocketAddr) -> String {
-    let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
-    format!("http://{host}:{}", address.port())
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
 }

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
   PRIMARY KEY (queue, job)
 );
 CREATE INDEX IF NOT EXISTS outcomes_expires ON outcomes (expires);
+CREATE INDEX IF NOT EXISTS outcomes_user ON outcomes (user, queue);
 
 -- Named and shaped as the collection of MongoDB.
 CREATE TABLE IF NOT EXISTS Characters (

@@ -32,4 +32,5 @@ pub mod outcome;
 pub mod pipeline;
 pub mod queue;
 mod secret;
+pub mod tasks;
 mod telemetry;

@@ -70,7 +70,20 @@ struct Profile<'a, M: ?Sized> {
     status: bool,
 }
 
+/// Profiles that are larger are told, and not kept, in bytes.
+const KEPT_BYTES: usize = 8 << 20;
+
 impl Outcome {
+    /// What is kept of it, to be asked for later.
+    #[must_use]
+    pub fn kept(&self) -> &str {
+        let profile = self.profile.get();
+        if profile.len() <= KEPT_BYTES {
+            return profile;
+        }
+        r#"{"Message":"The outcome is too large to be kept; ask for less","Status":true}"#
+    }
+
     /// The job was done.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -15,13 +16,14 @@ use apalis_core::{
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tower_layer::Identity;
 
-use super::{Job, held::Holding};
+use super::{Job, held::Holding, worker::Pass};
 
-/// A claimed job, with its lease and the slot that it runs in: both are let go when this is dropped.
+/// A claimed job, with its lease, its slot, and its part in the gate: all are let go when this is dropped.
 pub struct Claimed {
     pub(super) job: Job,
     pub(super) _holding: Holding,
     pub(super) _slot: OwnedSemaphorePermit,
+    pub(super) _pass: Arc<Pass>,
 }
 
 /// The receiving end of a claim loop. When the loop has ended, and all it claimed has been handed over, the worker

@@ -40,7 +40,7 @@ pub struct Job {
     pub claimed_ms: i64,
     /// Which attempt this is, from 1 on.
     pub attempt: u32,
-    /// How often a process died while this job ran.
+    /// How often a process died while this job ran. A job with a crash is a suspect, and runs alone from then on.
     pub crashes: u32,
     /// Whether it was claimed before: some or all of its effect may be there.
     pub redelivered: bool,
@@ -123,6 +123,8 @@ pub struct Claim {
     pub broken: Vec<String>,
     /// When the next job falls due, if none is now and one will be.
     pub next_due: Option<Duration>,
+    /// Whether the next job is a suspect: a process may have died of it, and it is given only alone.
+    pub suspect: bool,
 }
 
 /// How a claimed job leaves our hands.
@@ -216,9 +218,9 @@ pub trait Queue: Send + Sync {
     /// The name of its layout.
     fn layout(&self) -> &'static str;
 
-    /// Leases up to `max` jobs under `lease`. Called again with the same lease, after an error hid the answer, it
-    /// gives the same jobs. One claim at a time.
-    async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError>;
+    /// Leases up to `max` jobs under `lease`; a suspect only when our process is `alone` with it. Called again with the
+    /// same lease, after an error hid the answer, it gives the same jobs. One claim at a time.
+    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError>;
 
     /// Ends claims and keeps outcomes, each pair in one step. `false` for those whose lease was lost.
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError>;

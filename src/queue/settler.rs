@@ -10,6 +10,9 @@ use crate::backoff::Backoff;
 /// Settlements in one batch at the most: more makes one script long and others wait.
 const BATCH: usize = 100;
 
+/// Bytes of outcomes in one batch at the most, unless a single one has more.
+const BATCH_BYTES: usize = 4 << 20;
+
 /// Hands settlements to the task that [`run`]s.
 #[derive(Clone)]
 pub(super) struct Settler(mpsc::Sender<(Settlement, oneshot::Sender<bool>)>);
@@ -34,14 +37,26 @@ impl Settler {
 pub(super) async fn run(queue: Arc<dyn Queue>, mut settlements: Settlements) {
     let mut waiting = Vec::with_capacity(BATCH);
     while settlements.recv_many(&mut waiting, BATCH).await > 0 {
-        let (batch, answers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
-        let settled = settle(&*queue, &batch).await;
-        for ((settlement, answer), settled) in batch.iter().zip(answers).zip(settled) {
-            if answer.send(settled).is_err() {
-                tracing::debug!(job = settlement.id, "nobody waits for this settlement any more");
+        while !waiting.is_empty() {
+            let (batch, answers): (Vec<_>, Vec<_>) = waiting.drain(..within_bytes(&waiting)).unzip();
+            let settled = settle(&*queue, &batch).await;
+            for ((settlement, answer), settled) in batch.iter().zip(answers).zip(settled) {
+                if answer.send(settled).is_err() {
+                    tracing::debug!(job = settlement.id, "nobody waits for this settlement any more");
+                }
             }
         }
     }
+}
+
+/// How many go together, so that large outcomes do not make one step long.
+fn within_bytes(waiting: &[(Settlement, oneshot::Sender<bool>)]) -> usize {
+    let mut bytes = 0;
+    let fits = |(settlement, _): &&(Settlement, _)| {
+        bytes += settlement.outcome.as_ref().map_or(0, |outcome| outcome.profile.get().len());
+        bytes <= BATCH_BYTES
+    };
+    waiting.iter().take_while(fits).count().max(1)
 }
 
 /// Settles one batch, however long the queue is away: the effects have happened already.

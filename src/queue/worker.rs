@@ -7,9 +7,13 @@ use apalis_core::{
     monitor::Monitor,
     worker::{builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
 };
+use futures_util::FutureExt;
 use rand::RngExt;
-use tokio::sync::{Semaphore, mpsc};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{
+    sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, mpsc},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Claim, Job, Lease, Options, Queue, QueueError, Settlement, Verdict,
@@ -18,7 +22,7 @@ use super::{
     new_lease,
     settler::{self, Settler},
 };
-use crate::backoff::Backoff;
+use crate::{backoff::Backoff, tasks::Tasks};
 
 /// Jobs in one claim at the most.
 const BATCH: usize = 100;
@@ -26,7 +30,7 @@ const BATCH: usize = 100;
 /// An idle queue is woken; should a wake be lost, it is looked at after about this time.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
-/// How often leases that have run out are looked for.
+/// How often leases are renewed, and those that have run out are looked for, at least.
 const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs one claimed job to its end.
@@ -62,53 +66,72 @@ pub struct Report {
     pub took: Duration,
 }
 
+/// What all queues of a process share.
+#[derive(Clone, Default)]
+pub struct Process {
+    /// What runs in the background.
+    pub tasks: Tasks,
+    /// No more claims, from then on.
+    pub stop: CancellationToken,
+    /// No more keeping of leases, from then on.
+    pub end: CancellationToken,
+    /// Held by each batch of jobs together, and by a suspect alone.
+    gate: Arc<RwLock<()>>,
+}
+
+/// A job's part in the gate.
+pub(super) enum Pass {
+    Shared { _guard: OwnedRwLockReadGuard<()> },
+    Alone { _guard: OwnedRwLockWriteGuard<()> },
+}
+
+impl Process {
+    async fn pass(&self, alone: bool) -> Arc<Pass> {
+        let gate = Arc::clone(&self.gate);
+        Arc::new(if alone {
+            Pass::Alone { _guard: gate.write_owned().await }
+        } else {
+            Pass::Shared { _guard: gate.read_owned().await }
+        })
+    }
+}
+
 /// One queue and what this process holds of it.
 pub struct Consumer {
     queue: Arc<dyn Queue>,
     held: Arc<Held>,
     slots: Arc<Semaphore>,
     settler: Settler,
+    process: Process,
 }
 
 impl Consumer {
-    /// Starts the tasks that settle jobs and keep leases, in `tasks`; they end with the consumer, and with `end`.
+    /// Starts the tasks that settle jobs and keep leases; they end with the consumer, and with the process' `end`.
     #[must_use]
-    pub fn start(
-        queue: Arc<dyn Queue>,
-        config: &crate::config::Queue,
-        tasks: &TaskTracker,
-        end: &CancellationToken,
-    ) -> Arc<Self> {
+    pub fn start(queue: Arc<dyn Queue>, config: &crate::config::Queue, process: &Process) -> Arc<Self> {
         let (settler, settlements) = settler::channel();
         let held = Arc::new(Held::default());
-        tasks.spawn(settler::run(Arc::clone(&queue), settlements));
+        process.tasks.spawn("settle jobs", settler::run(Arc::clone(&queue), settlements));
         let keeping = keep(Arc::clone(&queue), Arc::clone(&held), config.lease);
-        tasks.spawn(end.clone().run_until_cancelled_owned(keeping));
+        process.tasks.spawn("keep leases", process.end.clone().run_until_cancelled_owned(keeping).map(drop));
         let slots = Arc::new(Semaphore::new(config.concurrency));
-        Arc::new(Self { queue, held, slots, settler })
+        Arc::new(Self { queue, held, slots, settler, process: process.clone() })
     }
 
-    /// Registers a worker for this queue that claims until `stop`.
+    /// Registers a worker for this queue that claims until the process' `stop`.
     #[must_use]
-    pub fn register(
-        self: Arc<Self>,
-        monitor: Monitor,
-        handler: Arc<dyn Handler>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Monitor {
-        let (tasks, stop) = (tasks.clone(), stop.clone());
+    pub fn register(self: Arc<Self>, monitor: Monitor, handler: Arc<dyn Handler>) -> Monitor {
         monitor.register(move |_| {
             let (sender, jobs) = mpsc::channel(BATCH);
-            tasks.spawn(claim_all(Arc::clone(&self), sender, stop.clone()));
+            self.process.tasks.spawn("claim jobs", claim_all(Arc::clone(&self), sender));
             let (consumer, handler) = (Arc::clone(&self), Arc::clone(&handler));
-            WorkerBuilder::new(format!("{}:{}", self.queue.layout(), self.queue.name()))
-                .backend(JobBackend { jobs })
-                .parallelize(tokio::spawn)
-                .build(move |claimed: Claimed| {
+            let name = format!("{}:{}", self.queue.layout(), self.queue.name());
+            WorkerBuilder::new(name).backend(JobBackend { jobs }).parallelize(tokio::spawn).build(
+                move |claimed: Claimed| {
                     let (consumer, handler) = (Arc::clone(&consumer), Arc::clone(&handler));
                     async move { consumer.run(claimed, &*handler).await }
-                })
+                },
+            )
         })
     }
 
@@ -137,9 +160,19 @@ impl Consumer {
         Ok(self.queue.settle(&batch).await?.into_iter().filter(|released| *released).count())
     }
 
-    /// Claims into the free slots; an error makes it wait, with the same lease, so that no answer is lost.
-    async fn claim(&self, lease: &Lease, max: usize, backoff: &mut Backoff) -> Option<Claim> {
-        match self.queue.claim(lease, max).await {
+    /// Waits for a free slot, and takes up to `max` that are free.
+    async fn slots(&self, max: usize) -> Option<OwnedSemaphorePermit> {
+        let mut slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let more = u32::try_from(self.slots.available_permits().min(max - 1)).unwrap_or(0);
+        if let Ok(more) = Arc::clone(&self.slots).try_acquire_many_owned(more) {
+            slot.merge(more);
+        }
+        Some(slot)
+    }
+
+    /// Claims; an error makes it wait, with the same lease, so that no answer is lost.
+    async fn claim(&self, lease: &Lease, max: usize, alone: bool, backoff: &mut Backoff) -> Option<Claim> {
+        match self.queue.claim(lease, max, alone).await {
             Ok(claim) => {
                 if !backoff.is_fresh() {
                     tracing::info!(queue = self.queue.name(), "claims jobs again");
@@ -155,71 +188,66 @@ impl Consumer {
             }
         }
     }
+
+    /// Waits until there may be something to claim.
+    async fn idle(&self, next_due: Option<Duration>) {
+        let look = IDLE_LOOK.mul_f64(rand::rng().random_range(0.8..1.2));
+        // No answer in time is a look as well.
+        tokio::time::timeout(next_due.unwrap_or(look).min(look), self.queue.woken()).await.ok();
+    }
 }
 
-async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>, stop: CancellationToken) {
-    let (mut lease, mut backoff) = (new_lease(), Backoff::default());
-    loop {
-        let slots = Arc::clone(&consumer.slots);
-        let Some(Ok(mut slot)) = stop.run_until_cancelled(slots.acquire_owned()).await else { return };
-        let more = consumer.slots.available_permits().min(BATCH - 1);
-        if let Ok(more) = Arc::clone(&consumer.slots).try_acquire_many_owned(u32::try_from(more).unwrap_or(0))
-        {
-            slot.merge(more);
-        }
-        let Some(claim) = consumer.claim(&lease, slot.num_permits(), &mut backoff).await else {
-            if stop.is_cancelled() {
-                return;
-            }
+/// Claims into the free slots until the process stops. A suspect, which a process may have died of, waits until nothing
+/// else runs, and nothing else is claimed until it has ended: so nobody is blamed for it, and it for nobody.
+async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
+    let (queue, stop) = (&consumer.queue, &consumer.process.stop);
+    let (mut lease, mut backoff, mut alone) = (new_lease(), Backoff::default(), false);
+    while !stop.is_cancelled() {
+        let max = if alone { 1 } else { BATCH };
+        let ready = async { (consumer.slots(max).await, consumer.process.pass(alone).await) };
+        let Some((Some(mut slots), pass)) = stop.run_until_cancelled(ready).await else { return };
+        let Some(claim) = consumer.claim(&lease, slots.num_permits(), alone, &mut backoff).await else {
             continue;
         };
         lease = new_lease();
+        alone = claim.suspect;
         for id in claim.broken {
-            tracing::warn!(
-                queue = consumer.queue.name(),
-                job = id,
-                "a job without readable data, dropped or buried"
-            );
+            tracing::warn!(queue = queue.name(), job = id, "a job that cannot be read was dropped or buried");
         }
-        let idle = claim.jobs.is_empty();
+        let idle = claim.jobs.is_empty() && !claim.suspect;
         for job in claim.jobs {
-            let Some(slot) = slot.split(1) else {
+            let Some(slot) = slots.split(1) else {
                 tracing::error!(
-                    queue = consumer.queue.name(),
+                    queue = queue.name(),
                     job = job.id,
                     "more jobs than asked for; left to its lease"
                 );
                 continue;
             };
             let holding = Arc::clone(&consumer.held).hold(&job);
-            if jobs.send(Claimed { job, _holding: holding, _slot: slot }).await.is_err() {
+            let claimed = Claimed { job, _holding: holding, _slot: slot, _pass: Arc::clone(&pass) };
+            if jobs.send(claimed).await.is_err() {
                 return;
             }
         }
-        drop(slot);
-        if idle {
-            let look = claim
-                .next_due
-                .unwrap_or(Duration::MAX)
-                .min(IDLE_LOOK.mul_f64(rand::rng().random_range(0.8..1.2)));
-            let woken = tokio::time::timeout(look, consumer.queue.woken());
-            if stop.run_until_cancelled(woken).await.is_none() {
-                return;
-            }
+        drop((slots, pass));
+        if idle && stop.run_until_cancelled(consumer.idle(claim.next_due)).await.is_none() {
+            return;
         }
     }
 }
 
-/// Renews what is held at a third of the lease, and rescues what others have lost.
+/// Renews what is held, and then rescues what others have lost, so that nobody rescues its own.
 async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration) {
-    let mut renew = tokio::time::interval(lease / 3);
-    let mut rescue = tokio::time::interval(RESCUE_EVERY);
+    let mut tick = tokio::time::interval(RESCUE_EVERY.min(lease / 3));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let done = tokio::select! {
-            _ = renew.tick() => renew_all(&*queue, &held).await,
-            _ = rescue.tick() => rescue_all(&*queue).await,
+        tick.tick().await;
+        let kept = async {
+            renew_all(&*queue, &held).await?;
+            rescue_all(&*queue).await
         };
-        if let Err(error) = done {
+        if let Err(error) = kept.await {
             tracing::warn!(queue = queue.name(), %error, "cannot keep leases, trying again");
         }
     }

@@ -90,7 +90,7 @@ async fn twenty_thousand_waiting_jobs_are_drained_and_an_undecodable_one_among_t
     assert_eq!(until("the queue is drained", drained).await, 1);
     let characters = database_of(&config).await.collection::<Document>("Characters");
     assert_eq!(characters.count_documents(doc! {}).await.unwrap(), JOBS - 1);
-    let reason: String = redis.hget(format!("{name}:meta:{}", spoiled[0]), "reason").await.unwrap();
+    let reason: String = redis.hget(format!("{name}:meta:{}", spoiled[0]), "octavo:reason").await.unwrap();
     assert!(reason.contains("data must be a JSON object"), "{reason}");
     service.stop().await;
 }
@@ -102,7 +102,7 @@ async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character
     let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
 
     // A process claims the job, inserts, and dies.
-    let job = queue.claim(&new_lease(), 1).await.unwrap().jobs.remove(0);
+    let job = queue.claim(&new_lease(), 1, false).await.unwrap().jobs.remove(0);
     let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
     let store = MongoStore::connect(mongodb, 1).await.unwrap();
     let characters = character::Characters::new(std::sync::Arc::new(store));
@@ -123,7 +123,7 @@ async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did
     let queue = queue_of(&config, "Delete_Character").await;
     let data = json!({ "Id": "ada", "Token": token("ada"), "Id_Character": "0123456789abcdef01234567" });
     let id = queue.push(data.to_string().into_bytes()).await.unwrap();
-    assert_eq!(queue.claim(&new_lease(), 1).await.unwrap().jobs.len(), 1);
+    assert_eq!(queue.claim(&new_lease(), 1, false).await.unwrap().jobs.len(), 1);
 
     let service = Service::start(config).await;
     let outcome = service.outcome("ada", &id).await;
@@ -189,7 +189,7 @@ async fn a_job_that_killed_three_processes_is_buried_and_its_user_told() {
     let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
     let mut redis = stock(&config, "unused").await.get_connection().clone();
     let meta = format!("{}Create_Character:meta:{id}", config.queue.prefix);
-    let _: () = redis.hset(meta, "crashes", 3).await.unwrap();
+    let _: () = redis.hset(meta, "octavo:crashes", 3).await.unwrap();
 
     let service = Service::start(config).await;
     assert_eq!(

@@ -127,6 +127,7 @@ on_every_queue! {
     a_retry_waits_its_time_and_counts_an_attempt(super::LONG);
     a_released_job_is_first_and_counts_nothing(super::LONG);
     a_claim_is_bounded_by_bytes(super::LONG);
+    a_suspect_is_given_alone(super::SHORT);
 }
 
 on_every_inbox! {
@@ -246,6 +247,19 @@ async fn a_released_job_is_first_and_counts_nothing(queue: &Fixture) {
     );
 }
 
+async fn a_suspect_is_given_alone(queue: &Fixture) {
+    let pushed = push(queue, 2).await;
+    assert_eq!(claim(queue, 1).await.jobs.len(), 1);
+    rescued(queue).await;
+
+    let first = queue.claim(&new_lease(), 10, false).await.unwrap();
+    assert!(first.suspect && first.jobs.is_empty(), "{first:?}");
+    let alone = claim(queue, 10).await;
+    assert_eq!(ids(&alone), pushed[..1]);
+    assert_eq!(alone.jobs[0].crashes, 1);
+    assert_eq!(ids(&queue.claim(&new_lease(), 10, false).await.unwrap()), pushed[1..]);
+}
+
 async fn a_claim_is_bounded_by_bytes(queue: &Fixture) {
     for _ in 0..3 {
         queue.push(vec![b'x'; 1_000_000]).await;
@@ -311,8 +325,8 @@ async fn a_claim_whose_answer_was_lost_is_given_again() {
     for queue in [on_redis(LONG).await, on_bull(LONG).await] {
         let pushed = push(&queue, 3).await;
         let lease = new_lease();
-        assert_eq!(ids(&queue.claim(&lease, 2).await.unwrap()), pushed[..2]);
-        let again = queue.claim(&lease, 2).await.unwrap();
+        assert_eq!(ids(&queue.claim(&lease, 2, false).await.unwrap()), pushed[..2]);
+        let again = queue.claim(&lease, 2, false).await.unwrap();
         assert_eq!(ids(&again), pushed[..2]);
         assert!(again.jobs.iter().all(|job| !job.redelivered && job.crashes == 0));
         assert_eq!(ids(&claim(&queue, 2).await), pushed[2..]);
@@ -331,6 +345,57 @@ async fn an_id_without_data_and_one_with_broken_metadata_cost_only_themselves() 
     assert_eq!(ids(&claim), [good]);
     assert_eq!(claim.broken, ["ghost", "odd"]);
     assert_eq!(queue.counts().await.unwrap(), Counts { active: 1, dead: 1, ..Counts::default() });
+}
+
+#[tokio::test]
+async fn metadata_that_a_producer_spoilt_costs_nothing_else() {
+    let OnRedis { queue, mut redis, name } = with_redis().await;
+    let fields =
+        ["attempts", "max_attempts", "octavo:crashes", "octavo:claimed_at", "octavo:lease", "status"];
+    let mut spoilt = Vec::new();
+    for (field, value) in
+        fields.into_iter().flat_map(|field| [(field, "yesterday"), (field, "-1"), (field, "1e300")])
+    {
+        let id = push_one(&queue).await;
+        let _: () = redis.hset(format!("{name}:meta:{id}"), field, value).await.unwrap();
+        spoilt.push(id);
+    }
+    let _: () = redis.rpush(format!("{name}:active"), b"\x63\xff\xfe").await.unwrap();
+    let _: () = redis.hset(format!("{name}:data"), b"\x63\xff\xfe", "{}").await.unwrap();
+    let mut done = Vec::new();
+    let all = async || {
+        let claim = claim(&queue, 100).await;
+        for job in &claim.jobs {
+            let again = job.attempt == 1 && !done.contains(&job.id);
+            let verdict =
+                if again { Verdict::Retry(Duration::ZERO, "again".to_owned()) } else { Verdict::Done };
+            assert!(settle(&queue, job, verdict, None).await);
+            done.push(job.id.clone());
+        }
+        (queue.counts().await.unwrap() == Counts { dead: 1, ..Counts::default() }).then_some(())
+    };
+    until("all are done, but the one whose id is no text", all).await;
+    assert!(spoilt.iter().all(|id| done.contains(id)));
+}
+
+#[tokio::test]
+async fn of_large_outcomes_the_last_few_of_a_user_are_kept() {
+    for queue in [on_redis(LONG).await, on_file(LONG).await] {
+        let pushed = push(&queue, 7).await;
+        for job in claim(&queue, 7).await.jobs {
+            let outcome = Outcome::failure("u1".to_owned(), &"x".repeat(20_000)).unwrap();
+            let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
+            let options = job.options;
+            let settlement =
+                Settlement { id, lease, verdict: Verdict::Done, options, outcome: Some(outcome) };
+            assert_eq!(queue.settle(&[settlement]).await.unwrap(), [true]);
+        }
+        let mut kept = Vec::new();
+        for id in &pushed {
+            kept.push(queue.inbox().look(id).await.unwrap().is_some());
+        }
+        assert_eq!(kept, [false, false, false, true, true, true, true]);
+    }
 }
 
 #[tokio::test]
@@ -404,7 +469,7 @@ async fn push_one(queue: &Fixture) -> String {
 }
 
 async fn claim(queue: &Fixture, max: usize) -> Claim {
-    queue.claim(&new_lease(), max).await.unwrap()
+    queue.claim(&new_lease(), max, true).await.unwrap()
 }
 
 async fn claim_one(queue: &Fixture) -> Job {

@@ -2,77 +2,100 @@
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)  5 dead (set)
 --       6 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
 -- ARGV  1 lease token  2 how many at the most  3 bytes of data at the most  4 lease, ms  5 prefix of meta hashes
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms}; a job is
+--       6 1 if nothing else runs in our process
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, attempts, max_attempts, crashes, 1 if it was claimed before, ms of its first claim}
+-- A suspect, a job that a process has died of perhaps, is given only alone.
 -- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
 -- was lost, it returns the same jobs.
 
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local alone = ARGV[6] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local jobs, broken, bytes = {}, {}, 0
 
+-- A number that a producer's metadata may have spoilt.
+local function count(value)
+  return math.floor(math.max(0, math.min(tonumber(value) or 0, 1e9)))
+end
+
 local function add(id, data, meta, before)
-  local fields = redis.call('HMGET', meta, 'attempts', 'max_attempts', 'crashes', 'claimed_at')
-  jobs[#jobs + 1] = {id, data, fields[1], fields[2], fields[3], before, fields[4]}
+  local f = redis.call('HMGET', meta, 'attempts', 'max_attempts', 'octavo:crashes', 'octavo:claimed_at')
+  jobs[#jobs + 1] = {id, data, count(f[1]), count(f[2]), count(f[3]), before, tonumber(f[4]) or now}
   bytes = bytes + #data
+end
+
+-- Whether an id is UTF-8, as every id of a producer in Rust is.
+local function is_text(id)
+  if not id:find('[\128-\255]') then return true end
+  local starts = {
+    '[\194-\223]', '\224[\160-\191]', '[\225-\236\238\239][\128-\191]', '\237[\128-\159]',
+    '\240[\144-\191][\128-\191]', '[\241-\243][\128-\191][\128-\191]', '\244[\128-\143][\128-\191]',
+  }
+  for _, start in ipairs(starts) do
+    id = id:gsub(start .. '[\128-\191]', '?')
+  end
+  return not id:find('[\128-\255]')
 end
 
 local given = redis.call('LRANGE', KEYS[6], 0, -1)
 if given[1] == token then
   for i = 2, #given, 2 do
-    local id, before = given[i], given[i + 1]
-    local meta = prefix .. id
+    local id, meta = given[i], prefix .. given[i]
     local data = redis.call('HGET', KEYS[3], id)
-    if data and redis.call('HGET', meta, 'lease') == token then
-      add(id, data, meta, before)
+    if data and redis.call('HGET', meta, 'octavo:lease') == token then
+      add(id, data, meta, tonumber(given[i + 1]))
     end
   end
-  return {jobs, broken, -1, now}
+  return {jobs, broken, -1, now, 0}
 end
 redis.call('DEL', KEYS[6])
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now / 1000, 'LIMIT', 0, max)
-local next_due = 1
-
--- The next id that can be claimed: those in `active` were there first.
-local function take()
-  local id = redis.call('LPOP', KEYS[1])
-  if not id and next_due <= #due then
-    id = due[next_due]
-    next_due = next_due + 1
-    redis.call('ZREM', KEYS[2], id)
-  end
-  return id
-end
-
+local next_due, suspect = 1, 0
 while #jobs < max and #broken < max and bytes < max_bytes do
-  local id = take()
+  -- Those in `active` were there first.
+  local id = redis.call('LINDEX', KEYS[1], 0)
+  local listed = id
+  id = id or due[next_due]
   if not id then break end
   local meta = prefix .. id
-  local data = redis.call('HGET', KEYS[3], id)
   local kind = redis.call('TYPE', meta).ok
+  local sound = (kind == 'hash' or kind == 'none') and is_text(id)
+  if sound and count(redis.call('HGET', meta, 'octavo:crashes')) > 0 and not (alone and #jobs == 0) then
+    suspect = #jobs == 0 and 1 or 0
+    break
+  end
+  if listed then
+    redis.call('LPOP', KEYS[1])
+  else
+    redis.call('ZREM', KEYS[2], id)
+    next_due = next_due + 1
+  end
+  local data = redis.call('HGET', KEYS[3], id)
   if not data then
     if kind == 'hash' then redis.call('DEL', meta) end
     broken[#broken + 1] = id
-  elseif kind ~= 'hash' and kind ~= 'none' then
+  elseif not sound then
     redis.call('SADD', KEYS[5], id)
     broken[#broken + 1] = id
   else
-    local before = 1 - redis.call('HSETNX', meta, 'claimed_at', now)
-    redis.call('HSET', meta, 'lease', token, 'status', 'Running')
+    local before = 1 - redis.call('HSETNX', meta, 'octavo:claimed_at', now)
+    redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running')
     redis.call('ZADD', KEYS[4], now + lease_ms, id)
     if #jobs == 0 then redis.call('RPUSH', KEYS[6], token) end
     redis.call('RPUSH', KEYS[6], id, before)
     add(id, data, meta, before)
+    if jobs[#jobs][5] > 0 then break end
   end
 end
 
 if #jobs > 0 then
   redis.call('PEXPIRE', KEYS[6], lease_ms)
-  return {jobs, broken, -1, now}
+  return {jobs, broken, -1, now, 0}
 end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local wait = -1
 if first[2] then wait = math.max(0, math.ceil(first[2] * 1000 - now)) end
-return {jobs, broken, wait, now}
+return {jobs, broken, wait, now, suspect}

@@ -11,11 +11,11 @@ use crate::queue::{Claim, Job, Lease, Options};
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
 
 /// `{id, data, attempts, max_attempts, crashes, claimed before, ms of its first claim}`
-type Row = (String, Vec<u8>, Option<u32>, Option<u32>, Option<u32>, bool, Option<i64>);
+type Row = (String, Vec<u8>, u32, u32, u32, bool, i64);
 
-pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize) -> RedisResult<Claim> {
+pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone: bool) -> RedisResult<Claim> {
     let keys = &queue.keys;
-    let (rows, broken, next_due, now): (Vec<Row>, _, i64, i64) = CLAIM
+    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
         .key(&keys.active)
         .key(&keys.scheduled)
         .key(&keys.data)
@@ -27,29 +27,31 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize) -> Red
         .arg(queue.claim_bytes)
         .arg(queue.lease.as_millis())
         .arg(&keys.meta)
+        .arg(alone)
         .invoke_async(&mut queue.redis())
         .await?;
     Ok(Claim {
         jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
-        broken,
+        broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
+        suspect,
     })
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
     let (id, data, attempts, max_attempts, crashes, redelivered, first_claimed) = row;
     Job {
-        created_ms: created_ms(&id).or(first_claimed).unwrap_or(now),
+        created_ms: created_ms(&id).filter(|created| *created <= first_claimed).unwrap_or(first_claimed),
         claimed_ms: now,
         id,
         queue,
         layout: LAYOUT,
         data,
-        attempt: attempts.unwrap_or(0) + 1,
-        crashes: crashes.unwrap_or(0),
+        attempt: attempts + 1,
+        crashes,
         redelivered,
         options: Options {
-            attempts: max_attempts.filter(|max| *max != STOCK_ATTEMPTS),
+            attempts: Some(max_attempts).filter(|max| *max != STOCK_ATTEMPTS),
             ..Options::default()
         },
         lease: Lease::clone(lease),
@@ -59,8 +61,8 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
 /// What a stock push writes when the producer said nothing.
 const STOCK_ATTEMPTS: u32 = 25;
 
-/// When a job was made, if its id tells: a stock push makes ULIDs. Else the time of its first claim stands in, which
-/// stays the same too.
+/// When a job was made, if its id tells: a stock push makes ULIDs. Else, or when that is in the future, the time of its
+/// first claim stands in, which stays the same too.
 fn created_ms(id: &str) -> Option<i64> {
     let id: Ulid = id.parse().ok()?;
     i64::try_from(id.timestamp_ms()).ok()

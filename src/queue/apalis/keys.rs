@@ -20,6 +20,8 @@ pub(super) struct Keys {
     pub claim: String,
     /// Prefix of a kept outcome: `<queue>:outcome:<id>`.
     pub outcome: String,
+    /// Prefix of the list of ids whose outcomes are large: `<queue>:large:<user>`.
+    pub large: String,
 }
 
 impl Keys {
@@ -35,6 +37,7 @@ impl Keys {
             leases: ours("leases"),
             claim: ours(&format!("claim:{process}")),
             outcome: ours("outcome:"),
+            large: ours("large:"),
         }
     }
 }

@@ -7,7 +7,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local renewed = {}
 for i = 3, #ARGV, 2 do
-  local ours = redis.call('HGET', ARGV[1] .. ARGV[i], 'lease') == ARGV[i + 1]
+  local ours = redis.pcall('HGET', ARGV[1] .. ARGV[i], 'octavo:lease') == ARGV[i + 1]
   if ours then redis.call('ZADD', KEYS[1], 'XX', now + ARGV[2], ARGV[i]) end
   renewed[#renewed + 1] = ours and 1 or 0
 end

@@ -1,5 +1,5 @@
 -- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted.
--- KEYS  1 active (list)  2 leases (zset, ms)
+-- KEYS  1 active (list)  2 leases (zset, ms)  3 dead (set)
 -- ARGV  1 prefix of meta hashes  2 how many at the most
 -- Returns how many.
 
@@ -9,9 +9,14 @@ local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[2
 for i = #ids, 1, -1 do
   local id, meta = ids[i], ARGV[1] .. ids[i]
   redis.call('ZREM', KEYS[2], id)
-  redis.call('HDEL', meta, 'lease')
-  redis.call('HINCRBY', meta, 'crashes', 1)
-  redis.call('HSET', meta, 'status', 'Pending')
-  redis.call('LPUSH', KEYS[1], id)
+  local crashes = redis.pcall('HGET', meta, 'octavo:crashes')
+  if type(crashes) == 'table' then
+    -- Its metadata is no hash any more.
+    redis.call('SADD', KEYS[3], id)
+  else
+    redis.call('HDEL', meta, 'octavo:lease')
+    redis.call('HSET', meta, 'octavo:crashes', (tonumber(crashes) or 0) + 1, 'status', 'Pending')
+    redis.call('LPUSH', KEYS[1], id)
+  end
 end
 return #ids

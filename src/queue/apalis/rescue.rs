@@ -17,6 +17,7 @@ pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {
         let rescued: usize = RESCUE
             .key(&queue.keys.active)
             .key(&queue.keys.leases)
+            .key(&queue.keys.dead)
             .arg(&queue.keys.meta)
             .arg(BATCH)
             .invoke_async(&mut queue.redis())

@@ -3,13 +3,16 @@
 --       6 meta-paused
 --       7 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
 -- ARGV  1 lock token  2 how many at the most  3 bytes of data at the most  4 lock, ms  5 prefix of keys
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms}; a job is
+--       6 1 if nothing else runs in our process
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
+-- A suspect, a job that a process has died of perhaps, is given only alone.
 -- Publishes `waiting@` for delayed jobs that fell due, and `active`.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
 -- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
 
 local token, max, max_bytes, lock_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local alone = ARGV[6] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local jobs, broken, bytes = {}, {}, 0
@@ -47,9 +50,9 @@ if given[1] == token then
   for i = 2, #given, 2 do
     local id = given[i]
     local f = redis.call('GET', prefix .. id .. ':lock') == token and read(id)
-    if f then add(id, f, given[i + 1]) end
+    if f then add(id, f, tonumber(given[i + 1])) end
   end
-  return {jobs, broken, -1, now}
+  return {jobs, broken, -1, now, 0}
 end
 redis.call('DEL', KEYS[7])
 
@@ -84,18 +87,25 @@ if #due > 0 then
   end
 end
 
+local suspect = 0
 while #jobs < max and #broken < max and bytes < max_bytes do
   local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
   if not id then break end
   if reserved[id] and redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
-  redis.call('ZREM', KEYS[4], id)
   local f = is_text(id) and read(id)
   if not f then
     redis.call('LREM', KEYS[2], 1, id)
+    redis.call('ZREM', KEYS[4], id)
     broken[#broken + 1] = id
+  elseif (tonumber(f[5]) or 0) > 0 and not (alone and #jobs == 0) then
+    redis.call('LREM', KEYS[2], 1, id)
+    redis.call('RPUSH', KEYS[1], id)
+    suspect = #jobs == 0 and 1 or 0
+    break
   else
     local key = prefix .. id
     local before = f[6] and 1 or 0
+    redis.call('ZREM', KEYS[4], id)
     redis.call('SET', key .. ':lock', token, 'PX', lock_ms)
     redis.call('HSET', key, 'processedOn', now)
     if not f[4] then
@@ -106,14 +116,15 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     if #jobs == 0 then redis.call('RPUSH', KEYS[7], token) end
     redis.call('RPUSH', KEYS[7], id, before)
     add(id, f, before)
+    if (tonumber(f[5]) or 0) > 0 then break end
   end
 end
 
 if #jobs > 0 then
   redis.call('PEXPIRE', KEYS[7], lock_ms)
-  return {jobs, broken, -1, now}
+  return {jobs, broken, -1, now, 0}
 end
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 local wait = -1
 if first[2] then wait = math.max(0, math.floor(first[2] / 4096) - now) end
-return {jobs, broken, wait, now}
+return {jobs, broken, wait, now, suspect}

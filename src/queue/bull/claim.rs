@@ -16,9 +16,9 @@ type Row = (String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, bool);
 /// The end of the year 9999: no later time can be written in ISO 8601.
 const LAST_MS: u64 = 253_402_300_799_999;
 
-pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize) -> RedisResult<Claim> {
+pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize, alone: bool) -> RedisResult<Claim> {
     let keys = &queue.keys;
-    let (rows, broken, next_due, now): (Vec<Row>, Vec<Vec<u8>>, i64, i64) = CLAIM
+    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
         .key(&keys.wait)
         .key(&keys.active)
         .key(&keys.delayed)
@@ -31,12 +31,14 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize) -> Redis
         .arg(queue.claim_bytes)
         .arg(queue.lease.as_millis())
         .arg(&keys.prefix)
+        .arg(alone)
         .invoke_async(&mut queue.redis())
         .await?;
     Ok(Claim {
         jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
+        suspect,
     })
 }
 

@@ -70,8 +70,8 @@ impl Queue for BullQueue {
         LAYOUT
     }
 
-    async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
-        Ok(claim::claim(self, lease, max).await?)
+    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError> {
+        Ok(claim::claim(self, lease, max, alone).await?)
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {

@@ -7,11 +7,16 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::{EmbeddedQueue, LAYOUT, millis, now_ms};
 use crate::queue::{Claim, Job, Lease, Options, QueueError};
 
-pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
+pub(super) async fn claim(
+    queue: &EmbeddedQueue,
+    lease: &Lease,
+    max: usize,
+    alone: bool,
+) -> Result<Claim, QueueError> {
     let (name, bytes, lease, now) = (queue.name, queue.claim_bytes, Lease::clone(lease), now_ms());
     let until = now + millis(queue.lease);
     let work = move |tx: &Transaction<'_>| {
-        let jobs = due(tx, name, now, &lease, max, bytes)?;
+        let (jobs, suspect) = due(tx, name, now, &lease, &Limits { max, bytes, alone })?;
         let mut update = tx.prepare_cached(
             "UPDATE jobs SET state = 'active', claimed = 1, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
         )?;
@@ -19,33 +24,45 @@ pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, max: usize) -> R
             update.execute(params![&*lease, until, name, job.id])?;
         }
         let next_due = if jobs.is_empty() { next_due(tx, name, now)? } else { None };
-        Ok(Claim { jobs, broken: Vec::new(), next_due })
+        Ok(Claim { jobs, broken: Vec::new(), next_due, suspect })
     };
     Ok(queue.file.transaction(work).await?)
 }
 
+/// What a claim may take.
+struct Limits {
+    max: usize,
+    bytes: usize,
+    alone: bool,
+}
+
+/// The jobs that are due, up to the first suspect; and whether that is the very first.
 fn due(
     tx: &Transaction<'_>,
     name: &'static str,
     now: i64,
     lease: &Lease,
-    max: usize,
-    max_bytes: usize,
-) -> rusqlite::Result<Vec<Job>> {
+    limits: &Limits,
+) -> rusqlite::Result<(Vec<Job>, bool)> {
     let select = "SELECT id, data, created, attempts, crashes, claimed FROM jobs
         WHERE queue = ? AND state = 'waiting' AND due <= ? ORDER BY due, seq LIMIT ?";
     let mut select = tx.prepare_cached(select)?;
-    let mut rows = select.query(params![name, now, i64::try_from(max).unwrap_or(i64::MAX)])?;
+    let mut rows = select.query(params![name, now, i64::try_from(limits.max).unwrap_or(i64::MAX)])?;
     let (mut jobs, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let job = job(row, name, lease, now)?;
+        let suspect = job.crashes > 0;
+        if suspect && !(limits.alone && jobs.is_empty()) {
+            let first = jobs.is_empty();
+            return Ok((jobs, first));
+        }
         bytes += job.data.len();
         jobs.push(job);
-        if bytes >= max_bytes {
+        if suspect || bytes >= limits.bytes {
             break;
         }
     }
-    Ok(jobs)
+    Ok((jobs, false))
 }
 
 fn job(row: &Row<'_>, queue: &'static str, lease: &Lease, now: i64) -> rusqlite::Result<Job> {

@@ -65,8 +65,8 @@ impl Queue for EmbeddedQueue {
         LAYOUT
     }
 
-    async fn claim(&self, lease: &Lease, max: usize) -> Result<Claim, QueueError> {
-        claim::claim(self, lease, max).await
+    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError> {
+        claim::claim(self, lease, max, alone).await
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {

@@ -59,15 +59,25 @@ fn end(tx: &Transaction<'_>, queue: &str, settlement: &Settlement, now: i64) -> 
     Ok(changed == 1)
 }
 
+/// Keeps an outcome. Of large ones, those of reads, only the last few of each user are kept.
 fn keep(
     tx: &Transaction<'_>,
     queue: &str,
     job: &str,
     outcome: &Outcome,
     expires: i64,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<()> {
+    const LARGE_BYTES: u32 = 16_384;
+    const LARGE_KEPT: u32 = 4;
     let insert = "INSERT INTO outcomes (queue, job, user, profile, expires) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (queue, job) DO UPDATE SET user = excluded.user, profile = excluded.profile,
         expires = excluded.expires";
-    tx.prepare_cached(insert)?.execute(params![queue, job, outcome.user, outcome.profile.get(), expires])
+    let profile = outcome.kept();
+    tx.prepare_cached(insert)?.execute(params![queue, job, outcome.user, profile, expires])?;
+    if profile.len() > LARGE_BYTES as usize {
+        let trim = "DELETE FROM outcomes WHERE rowid IN (SELECT rowid FROM outcomes
+            WHERE user = ? AND queue = ? AND length(profile) > ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)";
+        tx.prepare_cached(trim)?.execute(params![outcome.user, queue, LARGE_BYTES, LARGE_KEPT])?;
+    }
+    Ok(())
 }
