@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import Bull from 'bull';
 import Redis from 'ioredis';
-import { within } from './wait.mjs';
+import { ANSWER_MS, within } from './wait.mjs';
 
 /** How a producer of the platform adds its jobs. */
 export const LEAVE_NOTHING = { attempts: 1, removeOnComplete: true, removeOnFail: true };
@@ -32,7 +32,7 @@ export class Events {
     #news = new EventEmitter();
     #stalledIds = new Set();
 
-    /** Listens to the end of jobs, and to those taken back. */
+    /** Listens to the end of jobs, and to those taken back; nothing else may have listened on this `queue` before. */
     static async of(queue) {
         const events = new Events();
         await Promise.all([
@@ -57,7 +57,7 @@ export class Events {
             note(...args);
             this.#news.emit('news');
         });
-        await subscribed;
+        await within(ANSWER_MS, subscribed, () => `${event} was not subscribed to`);
     }
 
     /** Waits until this is true of what was heard. */
