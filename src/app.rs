@@ -231,7 +231,8 @@ async fn serve(
 }
 
 /// An address as a browser on this machine would write it.
-fn url(address: SocketAddr) -> String {
+#[must_use]
+pub fn url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("http://localhost:{}", address.port())
     } else {

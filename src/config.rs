@@ -187,7 +187,8 @@ mod tests {
             queues("Create_Character, Read_Character").unwrap(),
             ["Create_Character", "Read_Character"]
         );
-        assert!(queues("").unwrap().is_empty());
+        assert!(queues("none").unwrap().is_empty());
+        assert_eq!(queues("").unwrap().len(), 4, "an empty value means: not set");
         assert!(queues("Paint_Character").unwrap_err().contains("there is no queue \"Paint_Character\""));
     }
 
@@ -195,6 +196,44 @@ mod tests {
     fn secrets_are_not_shown_by_debug() {
         let config = load(&[("JWT_SECRET", "hunter2")]).unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_can_match_nothing_or_was_misspelt_is_told() {
+        let error = load(&[
+            ("OCTAVO__SOCKET__ORIGINS", "example.org, https://a.example/, https://b.example"),
+            ("OCTAVO_QUEUE__CONCURRENCY", "3"),
+            ("OCTAVO__QUEUE__CLAIM_BYTES", "9223372036854775807"),
+        ]);
+        let error = error.unwrap_err();
+        for told in [
+            "\"example.org\"",
+            "\"https://a.example/\"",
+            "OCTAVO_QUEUE__CONCURRENCY: two underscores",
+            "CLAIM_BYTES: is",
+        ] {
+            assert!(error.contains(told), "{told} is missing in:\n{error}");
+        }
+        assert!(!error.contains("b.example"), "{error}");
+    }
+
+    fn load_file(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, text).unwrap();
+        Config::load(Some(file.path().to_owned()), &Environment::new()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_told_without_its_lines() {
+        let error = load_file("[auth]\nsecret = \"hunter2\n");
+        assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_told_by_its_key_there() {
+        let error = load_file("[queue]\nconcurrency = \"many\"\n");
+        assert!(error.contains("queue.concurrency in /"), "{error}");
+        assert!(!error.contains("OCTAVO__"), "{error}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The one local file of the embedded default: an SQLite database that queue, outcomes and characters share.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use rusqlite::Connection;
+
+use crate::secret;
 
 const SCHEMA: &str = include_str!("embedded.sql");
 
@@ -44,7 +46,7 @@ impl Embedded {
     /// When the directory cannot be used, or is in use.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let unusable = |error| OpenError::Directory(dir.to_owned(), error);
-        fs::create_dir_all(dir).map_err(unusable)?;
+        secret::make_dir(dir).map_err(unusable)?;
         let lock = File::create(dir.join("octavo.lock")).map_err(unusable)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse(dir.to_owned()),

@@ -2,6 +2,8 @@
 
 mod domain;
 mod intake;
+#[cfg(test)]
+mod tests;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -12,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
-pub use domain::{Domain, FieldError, Invalid, Request};
+pub use domain::{Domain, FieldError, Invalid, Request, brief};
 pub use intake::{Intake, Rejected};
 
 use crate::{
@@ -184,7 +186,7 @@ struct Event<'a> {
 impl Event<'_> {
     fn log(&self) {
         let Self { job, user, outcome, reason, took } = self;
-        let took_ms = took.as_secs_f64() * 1000.0;
+        let took_ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         let waited_ms = (job.claimed_ms - job.created_ms).max(0);
         macro_rules! event {
             ($level:ident) => {

@@ -32,7 +32,7 @@ pub(super) struct Parts {
 pub(super) async fn connect_storage(config: &Config) -> Result<Parts, StartError> {
     match &config.storage {
         Storage::Embedded { dir, secret } => {
-            let secret = secret::or_kept(secret.as_ref(), dir)?;
+            let secret = secret::or_made(secret.as_ref(), dir)?;
             embedded(Embedded::open(dir)?, &secret, config).await
         }
         Storage::Servers { redis, mongodb, secret } => servers(redis, mongodb, secret, config).await,

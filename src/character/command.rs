@@ -84,9 +84,10 @@ fn command(queue: &str, data: Data, fields: &mut Fields) -> Option<Command> {
                 image_real: image_real?,
             }))
         }
-        "Read_Character" => {
-            CharacterFilter::parse(data.filter).map(Command::Read).map_err(|e| fields.add(e)).ok()
-        }
+        "Read_Character" => CharacterFilter::parse(data.filter)
+            .map(Command::Read)
+            .map_err(|wrong| fields.0.extend(wrong))
+            .ok(),
         "Update_Character" => {
             let id = fields.object_id(data.id_character);
             let name = fields.optional("Name", data.name);

@@ -11,6 +11,8 @@ use crate::pipeline::FieldError;
 
 const MAX_VALUES: usize = 100;
 
+const MAX_ERRORS: usize = 20;
+
 /// Conditions that must all hold. Whose characters are looked at is not among them: that is the caller's.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CharacterFilter(pub Vec<Condition>);
@@ -49,13 +51,21 @@ impl CharacterFilter {
     /// Checks a filter as browsers build it.
     ///
     /// # Errors
-    /// The first field that is not allowed, as `Filter.<field>`.
-    pub fn parse(filter: Option<Value>) -> Result<Self, FieldError> {
+    /// The fields that are not allowed, as `Filter.<field>`; the first few of very many.
+    pub fn parse(filter: Option<Value>) -> Result<Self, Vec<FieldError>> {
         let Some(filter) = filter else { return Ok(Self::default()) };
         let Value::Object(fields) = filter else {
-            return Err(FieldError::new("Filter", "must be an object"));
+            return Err(vec![FieldError::new("Filter", "must be an object")]);
         };
-        fields.into_iter().map(|(field, value)| condition(&field, value)).collect::<Result<_, _>>().map(Self)
+        let (mut conditions, mut wrong) = (Vec::new(), Vec::new());
+        for (field, value) in fields {
+            match condition(&field, value) {
+                Ok(condition) => conditions.push(condition),
+                Err(error) if wrong.len() < MAX_ERRORS => wrong.push(error),
+                Err(_) => break,
+            }
+        }
+        if wrong.is_empty() { Ok(Self(conditions)) } else { Err(wrong) }
     }
 }
 
@@ -117,7 +127,8 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Result<CharacterFilter, String> {
-        CharacterFilter::parse(Some(serde_json::from_str(json).unwrap())).map_err(|error| error.field)
+        CharacterFilter::parse(Some(serde_json::from_str(json).unwrap()))
+            .map_err(|wrong| wrong[0].field.clone())
     }
 
     #[test]
@@ -150,6 +161,14 @@ mod tests {
         ] {
             assert_eq!(parse(json), Err(field.to_owned()), "{json}");
         }
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_and_long_names_are_cut() {
+        let filter = serde_json::json!({ "$where": 1, "$or": 2, "Name": "Aria", "x".repeat(10_000): 3 });
+        let wrong = CharacterFilter::parse(Some(filter)).unwrap_err();
+        assert_eq!(wrong.len(), 3);
+        assert!(wrong.iter().all(|error| error.field.len() < 200));
     }
 
     #[test]

@@ -38,10 +38,6 @@ impl Characters {
 impl Domain for Characters {
     type Command = Command;
 
-    fn queues(&self) -> &'static [&'static str] {
-        &QUEUES
-    }
-
     fn parse(&self, queue: &str, data: &[u8]) -> Result<Request<Command>, Invalid> {
         command::parse(queue, data)
     }

@@ -73,13 +73,18 @@ fn hex<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&id.to_hex())
 }
 
+/// The years 0 to 9999, in milliseconds since 1970.
+const YEARS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
+
 const ISO_8601: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn iso8601<S: Serializer>(at: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let nanos = i128::from(at.timestamp_millis()) * 1_000_000;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(S::Error::custom)?;
+    // A date of another writer may lie outside what can be written; the nearest that can be stands for it.
+    let millis = at.timestamp_millis().clamp(YEARS.0, YEARS.1);
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .map_err(S::Error::custom)?;
     serializer.serialize_str(&at.format(ISO_8601).map_err(S::Error::custom)?)
 }
 
@@ -103,6 +108,18 @@ mod tests {
             serde_json::to_string(&character).unwrap(),
             r#"{"_id":"0123456789abcdef01234567","Name":"Aria","Description":"A ranger","Image":"i","Image_Real":"r","User_Id":"u1","createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.050Z"}"#
         );
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_written_does_not_hide_the_character() {
+        let shown = |millis| {
+            let mut text = Vec::new();
+            let mut serializer = serde_json::Serializer::new(&mut text);
+            iso8601(&DateTime::from_millis(millis), &mut serializer).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert_eq!(shown(i64::MAX), "\"9999-12-31T23:59:59.999Z\"");
+        assert_eq!(shown(i64::MIN), "\"0000-01-01T00:00:00.000Z\"");
     }
 
     #[test]

@@ -76,7 +76,11 @@ struct Problem {
 
 impl Enqueue {
     pub(super) fn run(&self, config: &Config) -> Result<ExitCode, CliError> {
+        super::token::check(&self.user)?;
         let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", config.server.port));
+        if !url.contains("://") {
+            return Err(format!("--url {url}: say http://{url}").into());
+        }
         let token = super::auth(config)?.sign(&self.user, super::token::LIFETIME)?;
         let data = self.read_data()?;
         let api = Api { client: Client::new(), url: url.trim_end_matches('/').to_owned(), token };
@@ -107,6 +111,7 @@ impl Enqueue {
 
     async fn outcome(&self, api: &Api, status_url: &str) -> Result<Box<RawValue>, CliError> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        let mut pause = Duration::from_millis(20);
         loop {
             let Status { state, outcome } = api.get(status_url).await?;
             if let Some(outcome) = outcome {
@@ -119,7 +124,8 @@ impl Enqueue {
                 )
                 .into());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 }

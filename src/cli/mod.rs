@@ -4,7 +4,10 @@ mod enqueue;
 mod serve;
 mod token;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -66,15 +69,17 @@ pub fn main() -> ExitCode {
 /// The settings from the file, `.env`, and the environment.
 fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
     let mut env = Environment::new();
-    match dotenvy::dotenv_iter() {
-        Ok(variables) => {
-            for variable in variables {
-                let (name, value) = variable.map_err(|error| format!(".env cannot be read: {error}"))?;
-                env.insert(name, value);
-            }
+    let dotenv = Path::new(".env");
+    if dotenv.exists() {
+        // The library shows the line, which may hold a secret.
+        let unreadable = |error| match error {
+            dotenvy::Error::Io(error) => format!(".env cannot be read: {error}"),
+            _ => ".env has a line that is not NAME=value; put a value with spaces or # in quotes".to_owned(),
+        };
+        for variable in dotenvy::from_path_iter(dotenv).map_err(unreadable)? {
+            let (name, value) = variable.map_err(unreadable)?;
+            env.insert(name, value);
         }
-        Err(error) if error.not_found() => {}
-        Err(error) => return Err(format!(".env cannot be read: {error}").into()),
     }
     env.extend(
         std::env::vars_os()
@@ -87,7 +92,7 @@ fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
 /// The key that the service of these settings signs with.
 fn auth(config: &Config) -> Result<Auth, CliError> {
     Ok(match &config.storage {
-        Storage::Embedded { dir, secret } => Auth::new(&secret::or_kept(secret.as_ref(), dir)?),
-        Storage::Servers { secret, .. } => Auth::new(secret),
+        Storage::Embedded { secret: Some(secret), .. } | Storage::Servers { secret, .. } => Auth::new(secret),
+        Storage::Embedded { dir, secret: None } => Auth::new(&secret::kept(dir)?),
     })
 }

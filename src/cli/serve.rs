@@ -12,14 +12,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
-use crate::{app::App, config::Config, telemetry};
+use crate::{
+    app::{App, url},
+    config::Config,
+    telemetry,
+};
 
 pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
     telemetry::start(&config.log)?;
     Runtime::new()?.block_on(async {
         let app = App::build(config).await?;
         if stderr().is_terminal() {
-            eprintln!("\n  Octavo is at http://{}\n  Ctrl-C stops it.\n", app.addresses()?.0);
+            eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));
         }
         let shutdown = CancellationToken::new();
         let second = stop_on_signal(shutdown.clone())?;

@@ -25,9 +25,7 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(&self, config: &Config) -> Result<ExitCode, CliError> {
-        if self.user.is_empty() {
-            return Err("--user must not be empty".into());
-        }
+        check(&self.user)?;
         let auth = super::auth(config)?;
         let token = if self.service {
             auth.sign_service(&self.user, LIFETIME)
@@ -37,4 +35,9 @@ impl Token {
         println!("{}", token?);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A user's id is never empty.
+pub(super) fn check(user: &str) -> Result<(), CliError> {
+    if user.is_empty() { Err("--user must not be empty".into()) } else { Ok(()) }
 }

@@ -51,6 +51,17 @@ pub enum Origins {
     Only(Vec<String>),
 }
 
+impl Origins {
+    /// Those that no browser can have: an origin is a scheme and a host, with a port perhaps, and nothing more.
+    fn unlike_any(&self) -> impl Iterator<Item = &String> {
+        let only = if let Self::Only(only) = self { only.as_slice() } else { &[] };
+        only.iter().filter(|origin| {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' ']))
+        })
+    }
+}
+
 impl From<String> for Origins {
     fn from(text: String) -> Self {
         match text.trim() {
@@ -70,6 +81,12 @@ pub struct Redis {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// User to sign in as; not set: Redis' default user.
+    pub username: String,
+    /// Password to sign in with, when set.
+    pub password: SecretString,
+    /// Number of the database.
+    pub database: u16,
     /// How long one command may take.
     #[serde(rename = "timeout_seconds", deserialize_with = "seconds")]
     pub timeout: Duration,
@@ -173,17 +190,22 @@ pub(super) struct Settings {
 impl Settings {
     /// Checks what types cannot say; `None` when it cannot be told which storage is meant.
     pub(super) fn check(self, mistakes: &mut Vec<String>) -> Option<Config> {
-        let mut least_one = |name: &str, value: usize| {
-            if value == 0 {
-                mistakes.push(format!("{name}: must be at least 1"));
+        let mut within = |name: &str, value: usize, most: usize| {
+            if value == 0 || value > most {
+                mistakes.push(format!("{name}: is {value}, must be from 1 to {most}"));
             }
         };
-        least_one("OCTAVO__QUEUE__CONCURRENCY", self.queue.concurrency);
-        least_one("OCTAVO__QUEUE__CLAIM_BYTES", self.queue.claim_bytes);
-        least_one("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize);
-        least_one("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize);
-        least_one("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes);
-        least_one("OCTAVO__SOCKET__BUFFER", self.socket.buffer);
+        within("OCTAVO__QUEUE__CONCURRENCY", self.queue.concurrency, 10_000);
+        within("OCTAVO__QUEUE__CLAIM_BYTES", self.queue.claim_bytes, 1 << 30);
+        within("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize, 1000);
+        within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
+        within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
+        within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
+        for origin in self.socket.origins.unlike_any() {
+            mistakes.push(format!(
+                "OCTAVO__SOCKET__ORIGINS: \"{origin}\" is not an origin as a browser sends it, like https://example.org"
+            ));
+        }
         if self.queue.lease < Duration::from_secs(3) {
             mistakes.push(
                 "OCTAVO__QUEUE__LEASE_SECONDS: must be at least 3, for it is renewed at a third".to_owned(),
@@ -254,11 +276,13 @@ fn uri_mistake(uri: &SecretString) -> Option<String> {
     }
 }
 
-/// Names of our queues, separated by commas, or `*` for all.
+/// Names of our queues, separated by commas, or `*` for all, or `none`.
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    if text.trim() == "*" {
-        return Ok(QUEUES.to_vec());
+    match text.trim() {
+        "*" => return Ok(QUEUES.to_vec()),
+        "none" => return Ok(Vec::new()),
+        _ => {}
     }
     let known = |name: &str| {
         let unknown =

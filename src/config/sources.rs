@@ -1,8 +1,11 @@
 //! Where settings come from: built-in defaults, a file, the environment.
 
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
-use config::{ConfigBuilder, File, FileFormat, Source, Value, ValueKind, builder::DefaultState};
+use config::{ConfigBuilder, ConfigError, File, FileFormat, Source, Value, ValueKind, builder::DefaultState};
 
 use super::{Environment, Mistakes, settings::Settings};
 
@@ -25,75 +28,82 @@ const PREFIX: &str = "OCTAVO__";
 /// # Errors
 /// When a source cannot be read at all.
 pub(super) fn read(file: Option<PathBuf>, env: &Environment) -> Result<(Settings, Vec<String>), Mistakes> {
-    let fatal = |error: config::ConfigError| Mistakes(vec![error.to_string()]);
-    let defaults = config::Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build();
-    let defaults = defaults.map_err(fatal)?;
-    let known = keys(&defaults).map_err(fatal)?;
+    let defaults = parse(DEFAULTS).map_err(fatal)?;
+    let mut layers = Layers { known: keys(&defaults)?, names: HashMap::new(), mistakes: Vec::new() };
     let mut builder = config::Config::builder().add_source(defaults.clone());
-    let mut mistakes = Vec::new();
-
     if let Some(path) = file {
-        let file = config::Config::builder().add_source(File::from(path.clone())).build().map_err(fatal)?;
-        for key in keys(&file).map_err(fatal)? {
-            if known.contains(&key) {
+        let file = read_file(&path)?;
+        for key in keys(&file)? {
+            let name = format!("{key} in {}", path.display());
+            if layers.knows(&name, &key, str::to_owned) {
                 let value = file.get::<Value>(&key).map_err(fatal)?;
                 builder = builder.set_override(&key, value).map_err(fatal)?;
-            } else {
-                mistakes.push(unknown(
-                    &format!("{} in {}", key, path.display()),
-                    &key,
-                    &known,
-                    str::to_owned,
-                ));
             }
         }
     }
-    for (variable, value) in env.iter().filter(|(variable, _)| variable.starts_with(PREFIX)) {
-        let key = variable[PREFIX.len()..].to_lowercase().replace("__", ".");
-        if known.contains(&key) {
-            builder = builder.set_override(&key, value.as_str()).map_err(fatal)?;
-        } else {
-            mistakes.push(unknown(variable, &key, &known, long_name));
+    let set = env.iter().filter(|(_, value)| !value.is_empty());
+    for (variable, value) in set {
+        if let Some(key) = variable.strip_prefix(PREFIX) {
+            let key = key.to_lowercase().replace("__", ".");
+            if layers.knows(variable, &key, long_name) {
+                builder = builder.set_override(&key, value.as_str()).map_err(fatal)?;
+            }
+        } else if let Some(rest) = variable.strip_prefix("OCTAVO_").filter(|rest| rest.contains("__")) {
+            layers.mistakes.push(format!("{variable}: two underscores are missing; write {PREFIX}{rest}"));
         }
     }
     for (variable, key) in PLATFORM {
         if let Some(value) = env.get(variable).filter(|value| !value.is_empty()) {
+            layers.names.insert(key.to_owned(), variable.to_owned());
             builder = builder.set_override(key, value.as_str()).map_err(fatal)?;
         }
     }
-    typed(builder, &defaults, env, mistakes)
+    typed(builder, &defaults, layers)
+}
+
+/// What is known of the sources.
+struct Layers {
+    /// All keys that there are.
+    known: Vec<String>,
+    /// By what name a key was set, in the source that counts.
+    names: HashMap<String, String>,
+    mistakes: Vec<String>,
+}
+
+impl Layers {
+    /// Notes that `key` is set by the name `name`; when there is no such key, that is a mistake.
+    fn knows(&mut self, name: &str, key: &str, show: fn(&str) -> String) -> bool {
+        if self.known.iter().any(|known| known == key) {
+            self.names.insert(key.to_owned(), name.to_owned());
+            return true;
+        }
+        let near = self.known.iter().min_by_key(|candidate| distance(candidate, key));
+        self.mistakes.push(match near.filter(|candidate| distance(candidate, key) <= 3) {
+            Some(meant) => format!("{name}: no such setting; did you mean {}?", show(meant)),
+            None => format!("{name}: no such setting; config/default.toml names them all"),
+        });
+        false
+    }
 }
 
 /// Makes [`Settings`], putting each value that does not fit back to its default until all fit.
 fn typed(
     mut builder: ConfigBuilder<DefaultState>,
     defaults: &config::Config,
-    env: &Environment,
-    mut mistakes: Vec<String>,
+    mut layers: Layers,
 ) -> Result<(Settings, Vec<String>), Mistakes> {
     loop {
         let merged = builder.clone().build();
         let error = match merged.map(serde_path_to_error::deserialize::<_, Settings>) {
-            Ok(Ok(settings)) => return Ok((settings, mistakes)),
+            Ok(Ok(settings)) => return Ok((settings, layers.mistakes)),
             Ok(Err(error)) => error,
-            Err(error) => return Err(Mistakes(vec![error.to_string()])),
+            Err(error) => return Err(fatal(error)),
         };
         let key = error.path().to_string();
-        let reason = plain(&error.into_inner());
-        mistakes.push(format!("{}: {reason}", variable_of(&key, env)));
+        let name = layers.names.get(&key).cloned().unwrap_or_else(|| long_name(&key));
+        layers.mistakes.push(format!("{name}: {}", plain(&error.into_inner())));
         let default = defaults.get::<Value>(&key).and_then(|value| builder.clone().set_override(&key, value));
-        builder = default.map_err(|_| Mistakes(mistakes.clone()))?;
-    }
-}
-
-/// The variable that sets `key`: the platform's, unless only the long one is set.
-fn variable_of(key: &str, env: &Environment) -> String {
-    let platform = PLATFORM.iter().find(|(_, k)| *k == key).map(|(variable, _)| *variable);
-    match platform {
-        Some(variable) if env.contains_key(variable) || !env.contains_key(&long_name(key)) => {
-            variable.to_owned()
-        }
-        _ => long_name(key),
+        builder = default.map_err(|_| Mistakes(layers.mistakes.clone()))?;
     }
 }
 
@@ -101,23 +111,43 @@ fn long_name(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// The reason alone: `config` adds the key, which stands before it already.
-fn plain(error: &config::ConfigError) -> String {
+/// The reason alone: `config` adds the key, which stands before it already, and the names of its types.
+fn plain(error: &ConfigError) -> String {
     match error {
-        config::ConfigError::Type { unexpected, expected, .. } => {
-            format!("is {unexpected}, must be {expected}")
+        ConfigError::Type { unexpected, expected, .. } => {
+            let expected = match *expected {
+                "a boolean" => "true or false",
+                number if number.contains("integer") => "a whole number in its range",
+                other => other,
+            };
+            let value = unexpected.to_string();
+            let value = value.split_once('`').map_or(value.as_str(), |(_, rest)| rest.trim_end_matches('`'));
+            format!("is {value}, must be {expected}")
         }
-        config::ConfigError::At { error, .. } => plain(error),
+        ConfigError::At { error, .. } => plain(error),
         other => other.to_string(),
     }
 }
 
-fn unknown(name: &str, key: &str, known: &[String], show: fn(&str) -> String) -> String {
-    let near = known.iter().min_by_key(|candidate| distance(candidate, key));
-    match near.filter(|candidate| distance(candidate, key) <= 3) {
-        Some(meant) => format!("{name}: no such setting; did you mean {}?", show(meant)),
-        None => format!("{name}: no such setting; config/default.toml names them all"),
-    }
+fn read_file(path: &Path) -> Result<config::Config, Mistakes> {
+    let told = |what: String| Mistakes(vec![format!("{}: {what}", path.display())]);
+    let text = std::fs::read_to_string(path).map_err(|error| told(format!("cannot be read: {error}")))?;
+    // The parser shows the line, which may hold a secret: only where it is, and what is wrong, are told.
+    parse(&text).map_err(|error| {
+        let error = error.to_string();
+        let lines: Vec<_> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let place = lines.iter().find(|line| line.contains(" at line ")).copied().unwrap_or_default();
+        told(format!("is not TOML: {place}: {}", lines.last().copied().unwrap_or_default()))
+    })
+}
+
+fn parse(toml: &str) -> Result<config::Config, ConfigError> {
+    config::Config::builder().add_source(File::from_str(toml, FileFormat::Toml)).build()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn fatal(error: ConfigError) -> Mistakes {
+    Mistakes(vec![error.to_string()])
 }
 
 /// Levenshtein's edit distance.
@@ -134,7 +164,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// All keys of `config`, as `table.key`.
-fn keys(config: &config::Config) -> Result<Vec<String>, config::ConfigError> {
+fn keys(config: &config::Config) -> Result<Vec<String>, Mistakes> {
     fn walk(prefix: &str, value: &Value, into: &mut Vec<String>) {
         match &value.kind {
             ValueKind::Table(table) => {
@@ -147,7 +177,7 @@ fn keys(config: &config::Config) -> Result<Vec<String>, config::ConfigError> {
         }
     }
     let mut all = Vec::new();
-    for (key, value) in config.collect()? {
+    for (key, value) in config.collect().map_err(fatal)? {
         walk(&key, &value, &mut all);
     }
     all.sort();

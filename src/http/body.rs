@@ -20,24 +20,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// # Errors
 /// 413 when it has more, 400 when it breaks off.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
-    let (mut kept, mut seen) = (Vec::new(), 0);
-    let mut chunks = body.into_data_stream();
-    let reading = async {
-        while let Some(chunk) = chunks.next().await {
-            let chunk =
-                chunk.map_err(|error| Problem::bad_request(format!("the body broke off: {error}")))?;
-            seen += chunk.len();
-            if seen <= limit {
-                kept.extend_from_slice(&chunk);
-            } else if seen > limit.saturating_mul(DISCARD) {
-                break;
-            }
-        }
-        Ok(())
-    };
-    tokio::time::timeout(PATIENCE, reading)
-        .await
-        .unwrap_or_else(|_| Err(Problem::bad_request("the body did not come in time")))?;
+    let mut kept = Vec::new();
+    let seen = drain(body, limit, |chunk| kept.extend_from_slice(chunk)).await?;
     if seen <= limit {
         return Ok(kept);
     }
@@ -48,7 +32,28 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
 
 /// Reads `body` to its end and keeps nothing of it.
 pub(super) async fn discard(body: Body, limit: usize) {
-    if let Err(problem) = read(body, limit).await {
+    if let Err(problem) = drain(body, limit, |_| {}).await {
         tracing::debug!(?problem, "a body that was not wanted anyway");
     }
+}
+
+/// Reads `body` to its end, hands on what is within `limit`, and gives the number of bytes seen.
+async fn drain(body: Body, limit: usize, mut keep: impl FnMut(&[u8])) -> Result<usize, Problem> {
+    let mut seen = 0;
+    let mut chunks = body.into_data_stream();
+    let reading = async {
+        while let Some(chunk) = chunks.next().await {
+            let chunk =
+                chunk.map_err(|error| Problem::bad_request(format!("the body broke off: {error}")))?;
+            seen += chunk.len();
+            if seen <= limit {
+                keep(&chunk);
+            } else if seen > limit.saturating_mul(DISCARD) {
+                break;
+            }
+        }
+        Ok(seen)
+    };
+    let late = |_| Err(Problem::bad_request("the body did not come in time"));
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(late)
 }

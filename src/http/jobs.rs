@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
@@ -15,7 +15,7 @@ use serde_json::{error::Category, value::RawValue};
 use super::{Route, body, problem::Problem};
 use crate::{
     auth::{Auth, Caller, TokenError},
-    pipeline::{FieldError, Rejected},
+    pipeline::{FieldError, Rejected, brief},
     queue::{Look, State as JobState},
 };
 
@@ -79,6 +79,13 @@ fn admit<'s>(
     bearer: &Bearer,
     body: &[u8],
 ) -> Result<(&'s Route, &'static str, Vec<u8>), Problem> {
+    // serde would take an array as the fields of a struct.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::invalid(vec![FieldError::new(
+            "body",
+            "must be an object {\"queue\", \"data\"}",
+        )]));
+    }
     let NewJob { queue, data } = serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => Problem::invalid(vec![FieldError::new(
             "body",
@@ -95,7 +102,10 @@ fn admit<'s>(
     let (Some(queue), Some(data)) = (queue, data) else { return Err(Problem::invalid(missing)) };
     let Some((name, route)) = state.routes.get_key_value(queue.as_str()) else {
         let known = state.routes.keys().copied().collect::<Vec<_>>().join(", ");
-        return Err(Problem::not_found(format!("there is no queue \"{queue}\"; there are {known}")));
+        return Err(Problem::not_found(format!(
+            "there is no queue \"{}\"; there are {known}",
+            brief(&queue)
+        )));
     };
     let Bearer { caller, token } = bearer;
     match route.intake.admit(name, data.get().as_bytes(), caller, token) {
@@ -119,8 +129,9 @@ pub(super) struct Status {
 pub(super) async fn show(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Status>, Problem> {
+    let Path(id) = id.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let Bearer { caller, .. } = Bearer::verify(&headers, &state.auth)?;
     for (&queue, route) in &state.routes {
         let Some(Look { state, data, outcome }) = route.inbox.look(&id).await? else { continue };

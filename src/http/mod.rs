@@ -55,8 +55,7 @@ pub struct Route {
 }
 
 /// Which storage the service runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "see config::Storage")]
 pub enum Mode {
     Embedded,
@@ -64,7 +63,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Its name in the log.
+    /// Its name in the log and in `/health`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -88,6 +87,7 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
     let api = Router::new()
         .route("/v1/jobs", post(jobs::create))
         .route("/v1/jobs/{id}", get(jobs::show))
+        .method_not_allowed_fallback(problem::no_such_method)
         .layer(cors(&config.socket.origins))
         .with_state(Arc::clone(&state));
     let mut router =
@@ -96,11 +96,11 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
         router = router.route("/v1/token", post(token::create));
     }
     router
+        .method_not_allowed_fallback(problem::no_such_method)
         .with_state(state)
         .merge(api)
         .merge(sockets)
         .fallback(problem::no_such_page)
-        .method_not_allowed_fallback(problem::no_such_method)
 }
 
 /// Lets pages of other origins call us; it changes nothing for the others.

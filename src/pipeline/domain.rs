@@ -13,9 +13,6 @@ pub trait Domain: Send + Sync + 'static {
     /// What a job can ask for.
     type Command: Send;
 
-    /// The queues of the domain.
-    fn queues(&self) -> &'static [&'static str];
-
     /// Parses the data of a job of `queue`.
     ///
     /// # Errors
@@ -82,7 +79,17 @@ pub struct FieldError {
 impl FieldError {
     /// `field` and what is wrong with it.
     #[must_use]
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+    pub fn new(field: impl AsRef<str>, message: impl Into<String>) -> Self {
+        Self { field: brief(field.as_ref()), message: message.into() }
+    }
+}
+
+/// The beginning of a text from outside, for errors and the log.
+#[must_use]
+pub fn brief(text: &str) -> String {
+    const CHARS: usize = 100;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

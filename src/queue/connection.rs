@@ -7,6 +7,8 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
+use secrecy::ExposeSecret;
+
 use super::QueueError;
 use crate::config;
 
@@ -17,7 +19,14 @@ use crate::config;
 /// When Redis cannot be reached.
 pub async fn connect(config: &config::Redis) -> RedisResult<(Client, ConnectionManager)> {
     let address = redis::ConnectionAddr::Tcp(config.host.clone(), config.port);
-    let settings = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
+    let mut settings =
+        RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(config.database.into());
+    if !config.username.is_empty() {
+        settings = settings.set_username(&config.username);
+    }
+    if !config.password.expose_secret().is_empty() {
+        settings = settings.set_password(config.password.expose_secret());
+    }
     let client = Client::open(address.into_connection_info()?.set_redis_settings(settings))?;
     let manager = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(config.timeout))

@@ -34,7 +34,9 @@ export function say(scope, text, good) {
 export function showProblem(scope, problem) {
   if (!(problem instanceof Problem)) throw problem;
   const elsewhere = problem.errors.filter((error) => !markField(scope, error));
-  say(scope, [problem.text, ...elsewhere.map(({ field, message }) => `${field} ${message}.`)].join(" "), false);
+  const rest = elsewhere.map(({ field, message }) => `${field} ${message}.`).join(" ");
+  // What stands at its field is not said twice.
+  say(scope, problem.errors.length ? rest || "Not sent: something is not right yet." : problem.text, false);
   scope.querySelector("[aria-invalid]")?.focus();
 }
 

@@ -1,0 +1,92 @@
+//! What becomes of jobs, with a domain that does what their data says.
+
+use secrecy::SecretString;
+
+use super::*;
+use crate::{
+    config::{self, Config, Environment},
+    queue::{Options, new_lease},
+};
+
+/// Does what its data says.
+struct Odd;
+
+impl Domain for Odd {
+    type Command = String;
+
+    fn parse(&self, _: &str, data: &[u8]) -> Result<Request<String>, Invalid> {
+        let command = String::from_utf8_lossy(data).into_owned();
+        let token = auth().sign("u1", Duration::from_mins(1)).ok();
+        Ok(Request { id: Some("u1".to_owned()), token, command })
+    }
+
+    fn encode(&self, command: &String, _: &str, _: &str) -> Result<Vec<u8>, serde_json::Error> {
+        Ok(command.clone().into_bytes())
+    }
+
+    async fn run(&self, _: &Caller, _: &crate::queue::Origin<'_>, command: String) -> Result<Reply, Failure> {
+        match command.as_str() {
+            "panic" => panic!("as asked"),
+            "retry" => Err(Failure::Retry("not now".to_owned())),
+            "sleep" => {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                unreachable!("the job has a time limit")
+            }
+            _ => Ok(Reply::new(&"done").unwrap()),
+        }
+    }
+}
+
+fn auth() -> Auth {
+    Auth::new(&SecretString::from("secret"))
+}
+
+fn pipeline() -> Pipeline<Odd> {
+    let config = Config::load(None, &Environment::new()).unwrap();
+    let (auth, metrics) = (Arc::new(auth()), Arc::new(Metrics::new(["odd"])));
+    let (_, notifier) = Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket);
+    let limits = config::Queue { attempts: 3, ..config.queue };
+    Pipeline::new(Odd, auth, notifier, metrics, &limits)
+}
+
+fn job(data: &str, attempt: u32, options: Options) -> Job {
+    let data = data.as_bytes().to_vec();
+    let (id, queue, layout, lease) = ("1".to_owned(), "odd", "odd", new_lease());
+    let (created_ms, claimed_ms, crashes, redelivered) = (0, 0, 0, false);
+    Job { id, queue, layout, data, created_ms, claimed_ms, attempt, crashes, redelivered, options, lease }
+}
+
+async fn verdict(data: &str, attempt: u32, options: Options) -> (Verdict, Option<String>) {
+    let Handled { verdict, outcome, .. } = pipeline().handle(&job(data, attempt, options)).await;
+    (verdict, outcome.map(|outcome| outcome.profile.get().to_owned()))
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_job_and_its_user_hears() {
+    let (verdict, told) = verdict("panic", 1, Options::default()).await;
+    assert!(matches!(verdict, Verdict::Bury(_)), "{verdict:?}");
+    assert_eq!(told.unwrap(), r#"{"Message":"Error processing job","Status":false}"#);
+}
+
+#[tokio::test]
+async fn a_retry_ends_with_the_jobs_own_attempts_or_else_the_services() {
+    let own = Options { attempts: Some(2), backoff: Some(Duration::from_millis(7)), ..Options::default() };
+    let one = Options { attempts: Some(1), ..Options::default() };
+    for (attempt, options, retried) in [(1, own, true), (2, own, false), (2, one, true), (3, one, false)] {
+        let (verdict, told) = verdict("retry", attempt, options).await;
+        assert_eq!(matches!(verdict, Verdict::Retry(..)), retried, "{attempt} {options:?}: {verdict:?}");
+        assert_eq!(told.is_none(), retried, "the user hears only when it is over");
+        if let (Verdict::Retry(pause, _), Some(backoff)) = (verdict, options.backoff) {
+            assert_eq!(pause, backoff);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_takes_too_long_is_retried_only_as_its_producer_said() {
+    let limited =
+        |attempts| Options { attempts, timeout: Some(Duration::from_millis(5)), ..Options::default() };
+    assert!(matches!(verdict("sleep", 1, limited(Some(2))).await.0, Verdict::Retry(..)));
+    assert!(matches!(verdict("sleep", 2, limited(Some(2))).await.0, Verdict::Bury(_)));
+    assert!(matches!(verdict("sleep", 1, limited(None)).await.0, Verdict::Bury(_)));
+}
