@@ -2,25 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { crc32, deflateSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
-import { service, setting } from './octavo.mjs';
-import { ANSWER_MS } from './wait.mjs';
+import { DESKTOP, openPage, takeScreenshot } from './browser.mjs';
+import { service } from './octavo.mjs';
 
-// Without these a browser looks for hosts of its maker's at every start, and a sandbox that containers rarely have.
-const ARGUMENTS = [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-];
-const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 375, height: 800 };
 const PICTURE_SIDE = 340;
 
@@ -29,10 +15,7 @@ describe('the page', () => {
     const octavo = service('embedded', { JWT_SECRET: undefined });
 
     test('creates, shows, edits and deletes a character with a picture, and asks nobody else for anything', async (t) => {
-        const browser = await chromium.launch({ executablePath: setting('OCTAVO_CHROMIUM'), args: ARGUMENTS });
-        t.after(() => browser.close());
-        const page = await browser.newPage({ viewport: DESKTOP });
-        page.setDefaultTimeout(ANSWER_MS);
+        const page = await openPage(t);
         const complaints = await listenForComplaints(page, octavo.url);
         // A complaint is often why a step waits in vain.
         t.after(() => complaints.forEach((complaint) => t.diagnostic(complaint)));
@@ -101,11 +84,9 @@ async function listenForComplaints(page, url) {
 
 /** One on a desktop and one on a phone, where nothing may be wider than the screen. */
 async function takeScreenshots(page, octavo) {
-    const folder = process.env.OCTAVO_SCREENSHOTS || octavo.dir;
-    await mkdir(folder, { recursive: true });
     for (const size of [PHONE, DESKTOP]) {
         await page.setViewportSize(size);
-        await page.screenshot({ path: join(folder, `page-${size.width}x${size.height}.png`) });
+        await takeScreenshot(page, octavo, `page-${size.width}x${size.height}`);
         const width = await page.evaluate(() => document.documentElement.scrollWidth);
         assert.ok(width <= size.width, `the page is ${width} px wide on a screen of ${size.width} px`);
     }
