@@ -22,7 +22,9 @@ async fn storage(name: &str) -> RedisStorage<u32, redis::aio::ConnectionManager>
 async fn the_stock_storage_cannot_fetch_from_a_long_backlog() {
     let name = unique("facts");
     let mut storage = storage(&name).await;
-    storage.push_bulk((0..9_000).collect()).await.unwrap();
+    for _ in 0..9 {
+        storage.push_bulk((0..1000).collect()).await.unwrap();
+    }
     let layout = storage.get_config().clone();
     let mut redis = storage.get_connection().clone();
     let worker = WorkerContext::from("facts");
