@@ -26,19 +26,6 @@ local function add(id, data, meta, before)
   bytes = bytes + #data
 end
 
--- Whether an id is UTF-8, as every id of a producer in Rust is.
-local function is_text(id)
-  if not id:find('[\128-\255]') then return true end
-  local starts = {
-    '[\194-\223]', '\224[\160-\191]', '[\225-\236\238\239][\128-\191]', '\237[\128-\159]',
-    '\240[\144-\191][\128-\191]', '[\241-\243][\128-\191][\128-\191]', '\244[\128-\143][\128-\191]',
-  }
-  for _, start in ipairs(starts) do
-    id = id:gsub(start .. '[\128-\191]', '?')
-  end
-  return not id:find('[\128-\255]')
-end
-
 local given = redis.call('LRANGE', KEYS[6], 0, -1)
 if given[1] == token then
   for i = 2, #given, 2 do

@@ -8,7 +8,8 @@ use ulid::Ulid;
 use super::{ApalisQueue, LAYOUT};
 use crate::queue::{Claim, Job, Lease, Options};
 
-static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
+static CLAIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("../is_text.lua"), include_str!("claim.lua"))));
 
 /// `{id, data, attempts, max_attempts, crashes, claimed before, ms of its first claim}`
 type Row = (String, Vec<u8>, u32, u32, u32, bool, i64);

@@ -26,19 +26,6 @@ end
 -- What Bull keeps something else under: a job with such an id is in the way of the whole queue.
 local reserved = {completed = true, failed = true, priority = true, stalled = true, ['stalled-check'] = true}
 
--- Whether an id is UTF-8. No worker, in Node neither, can tell a queue of any other.
-local function is_text(id)
-  if not id:find('[\128-\255]') then return true end
-  local starts = {
-    '[\194-\223]', '\224[\160-\191]', '[\225-\236\238\239][\128-\191]', '\237[\128-\159]',
-    '\240[\144-\191][\128-\191]', '[\241-\243][\128-\191][\128-\191]', '\244[\128-\143][\128-\191]',
-  }
-  for _, start in ipairs(starts) do
-    id = id:gsub(start .. '[\128-\191]', '?')
-  end
-  return not id:find('[\128-\255]')
-end
-
 local function add(id, f, before)
   local data = f[1] or ''
   jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or '', f[4] or '', f[5] or '', before}

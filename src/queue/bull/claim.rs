@@ -7,7 +7,8 @@ use redis::{RedisResult, Script};
 use super::{BullQueue, LAYOUT, options};
 use crate::queue::{Claim, Job, Lease};
 
-static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
+static CLAIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("../is_text.lua"), include_str!("claim.lua"))));
 
 /// `{id, data, opts, attemptsMade, timestamp, stalledCounter, claimed before}`. Bull writes numbers, but producers may
 /// write anything.
