@@ -63,7 +63,7 @@ main() {
     cargo build --locked || die 'The service does not build; no test was run.'
     say 'Rust: unit and integration tests'
     run_rust
-    say 'Node: contract, rooms, HTTP, lifecycle, page'
+    say 'Node: contract, rooms, HTTP, lifecycle, page, Bull'
     run_node
 
     say 'All parts have run'
