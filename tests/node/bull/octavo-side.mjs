@@ -1,8 +1,8 @@
 // Octavo as the worker of the platform's queues, with a gate before its mongod.
 
 import { unique } from '../data.mjs';
+import { MongoGate } from '../gate.mjs';
 import { Octavo, setting } from '../octavo.mjs';
-import { MongoGate } from './gate.mjs';
 import { producers } from './producer.mjs';
 
 /** One for all tests: they have users of their own, but not a database each, which mongod would keep. */
@@ -31,6 +31,6 @@ export class OctavoSide {
     async stop() {
         await Promise.all(Object.values(this.producers ?? {}).map((producer) => producer.close()));
         await this.octavo?.remove();
-        this.#gate.close();
+        await this.#gate.cut();
     }
 }

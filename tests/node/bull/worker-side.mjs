@@ -3,8 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { CREATED, DELETED, EXPIRED, FAILED, QUEUES, UPDATED, room, unique } from '../data.mjs';
+import { Faults } from '../faults.mjs';
 import { ANSWER_MS, within } from '../wait.mjs';
-import { Faults } from './faults.mjs';
 import { open, producers } from './producer.mjs';
 
 export class WorkerSide {

@@ -1,0 +1,188 @@
+// The store's bad times: it is away, or slow, or the process ends while it does not answer. No job is lost or there twice.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { MongoClient } from 'mongodb';
+import { queueOf } from './bull-queue.mjs';
+import { CREATED, DELETED, UPDATED, bare, character, someone, unique } from './data.mjs';
+import { MongoGate } from './gate.mjs';
+import { Octavo, setting } from './octavo.mjs';
+import { ANSWER_MS, eventually } from './wait.mjs';
+
+const AWAY_MS = 3_000;
+/** The shortest lease that there is. */
+const LEASE = { OCTAVO__QUEUE__LEASE_SECONDS: '3' };
+/** By then a lease that is not renewed has run out, and its job was run again. */
+const TWO_LEASES_MS = 7_000;
+/** For what waits for no lease: half of the default one. */
+const AT_ONCE_MS = 5_000;
+/** Jobs of a queue that run at a time. */
+const SLOTS = 64;
+
+/** How a job is asked for, by the layout that it goes into: gives a way to wait for its outcome. */
+const LAYOUTS = {
+    async apalis({ octavo }, user, queue, data) {
+        const { id } = await octavo.submit(user, queue, data);
+        return { outcome: (limit) => octavo.outcome(user, id, limit) };
+    },
+    async bull({ t, octavo }, user, name, data) {
+        const queue = await queueOf(t, octavo, name);
+        const { id } = await queue.add({ Id: user.id, Token: user.token, ...data }, { attempts: 1 });
+        const outcome = async () => {
+            const { finishedOn, returnvalue } = await queue.getJob(id);
+            return finishedOn ? bare(returnvalue) : undefined;
+        };
+        return { outcome: (limit = ANSWER_MS) => eventually(limit, outcome, () => `Bull's job ${id} is not done\n${octavo.tail()}`) };
+    },
+};
+
+describe('the store is away', () => {
+    test('for 3 s: every job is done all the same, once, and nobody hears of a failure', async (t) => {
+        const { octavo, gate, characters } = await deployed(t);
+        const ada = someone();
+        const client = await octavo.browser(ada);
+        const creates = (count) => Promise.all(Array.from({ length: count }, () => octavo.submit(ada, 'Create_Character', character('Isolde'))));
+
+        // The first jobs have their characters, and do not know it.
+        gate.answers.hold();
+        const jobs = await creates(100);
+        await eventually(ANSWER_MS, async () => (await characters.countDocuments()) === SLOTS || undefined, () => `not all slots are in use\n${octavo.tail()}`);
+        await gate.cut();
+        gate.answers.release();
+        const away = pause(AWAY_MS);
+        const health = octavo.request('/health');
+        jobs.push(...(await creates(100)));
+        const { status, body } = await health;
+        assert.deepEqual([status, body.store.status, body.queue.status], [503, 'unavailable', 'ok']);
+        await away;
+        await gate.mend();
+
+        (await client.nextFew(jobs.length)).forEach((outcome) => assert.deepEqual(outcome, CREATED));
+        await Promise.all(jobs.map(async ({ id }) => assert.deepEqual(await octavo.outcome(ada, id), CREATED)));
+        assert.equal((await octavo.request('/health')).status, 200);
+        assert.equal(await octavo.stop(), 0);
+        assert.equal(client.received.length, jobs.length, 'an outcome was told twice');
+        assert.equal(await characters.countDocuments(), jobs.length);
+        const done = events(octavo).filter(({ outcome }) => outcome === 'done');
+        assert.deepEqual(done.map(({ job }) => job).sort(), jobs.map(({ id }) => id).sort());
+        const retried = events(octavo).filter(({ outcome }) => outcome === 'retry');
+        assert.ok(retried.length >= SLOTS, `only ${retried.length} attempts have failed`);
+    });
+});
+
+describe('the store does not answer', () => {
+    for (const [layout, ask] of Object.entries(LAYOUTS)) {
+        test(`for longer than a lease: the job runs once, for its lease is renewed, ${layout}`, async (t) => {
+            const deployment = await deployed(t, LEASE);
+            const { octavo, gate, characters } = deployment;
+            gate.faults.hold();
+            const job = await ask(deployment, someone(), 'Create_Character', character('Isolde'));
+            await pause(TWO_LEASES_MS);
+            gate.faults.release();
+
+            assert.deepEqual(await job.outcome(), CREATED);
+            assert.equal(await octavo.stop(), 0);
+            assert.deepEqual(events(octavo).map(({ attempt, outcome }) => [attempt, outcome]), [[1, 'done']]);
+            assert.equal(await characters.countDocuments(), 1);
+        });
+
+        test(`and SIGTERM comes: exit 0 in time, and the next process does the job at once, ${layout}`, async (t) => {
+            const deployment = await deployed(t, { OCTAVO__SERVER__SHUTDOWN_SECONDS: '1' });
+            const { octavo, gate, characters } = deployment;
+            gate.faults.hold();
+            const job = await ask(deployment, someone(), 'Create_Character', character('Isolde'));
+            await claimed(octavo, 1);
+            assert.equal(await octavo.stop({ limit: AT_ONCE_MS }), 0);
+            const released = log(octavo).filter(({ message }) => message.includes('went back to their queue'));
+            assert.equal(released.reduce((sum, event) => sum + event.released, 0), 1, octavo.tail());
+            assert.deepEqual(events(octavo), []);
+
+            // What the first process wrote arrives now.
+            gate.faults.release();
+            await octavo.start();
+            assert.deepEqual(await job.outcome(AT_ONCE_MS), CREATED);
+            assert.equal(await octavo.stop(), 0);
+            assert.deepEqual(events(octavo).map(({ attempt, outcome }) => [attempt, outcome]), [[1, 'done']]);
+            assert.equal(await characters.countDocuments(), 1);
+        });
+
+        test(`and SIGKILL comes: deletes and updates are run again, and are done, ${layout}`, async (t) => {
+            const deployment = await deployed(t, LEASE);
+            const { octavo, gate, characters } = deployment;
+            const ada = someone();
+            const names = ['deleted', 'updated', 'to be deleted', 'to be updated'];
+            for (const name of names) {
+                assert.deepEqual(await octavo.perform(ada, 'Create_Character', character(name)), CREATED);
+            }
+            const idOf = async (Name) => (await characters.findOne({ Name }))._id.toHexString();
+            const ids = await Promise.all(names.map(idOf));
+            const asked = async (id, queue, data) => ask(deployment, ada, queue, { Id_Character: id, ...data });
+            const change = async (deleted, updated) => [
+                [DELETED, await asked(deleted, 'Delete_Character')],
+                [UPDATED, await asked(updated, 'Update_Character', { Name: 'new' })],
+            ];
+
+            // The effects of these have happened, and those of the others have not.
+            gate.answers.hold();
+            const jobs = await change(ids[0], ids[1]);
+            const happened = async () => (await namesIn(characters)) === 'new, to be deleted, to be updated' || undefined;
+            await eventually(ANSWER_MS, happened, () => `no effect\n${octavo.tail()}`);
+            gate.faults.hold();
+            jobs.push(...(await change(ids[2], ids[3])));
+            await claimed(octavo, jobs.length);
+            await octavo.kill();
+            await gate.cut();
+            gate.faults.release();
+            gate.answers.release();
+            await gate.mend();
+
+            await octavo.start();
+            for (const [expected, job] of jobs) {
+                assert.deepEqual(await job.outcome(), expected);
+            }
+            assert.equal(await octavo.stop(), 0);
+            assert.deepEqual(events(octavo).map(({ attempt, outcome }) => [attempt, outcome]), jobs.map(() => [1, 'done']));
+            assert.equal(await namesIn(characters), 'new, new');
+        });
+    }
+});
+
+/** A service that runs with the gate before its mongod, and its characters, seen past the gate. */
+async function deployed(t, env = {}) {
+    const [uri, database, gate] = [setting('OCTAVO_TEST_MONGODB_URI'), `octavo_test_${unique()}`, new MongoGate()];
+    await gate.open(uri, database);
+    const octavo = new Octavo('servers', { MONGODB_URI: gate.uri, OCTAVO__QUEUE__CONCURRENCY: String(SLOTS), ...env });
+    t.after(async () => {
+        await octavo.remove();
+        await gate.cut();
+    });
+    await octavo.start();
+    const mongo = await MongoClient.connect(uri);
+    t.after(() => mongo.close());
+    return { t, octavo, gate, characters: mongo.db(database).collection('Characters') };
+}
+
+/** Waits until so many jobs run. */
+async function claimed(octavo, count) {
+    const active = async () => {
+        const { body } = await octavo.request('/health');
+        return Object.values(body.queues).reduce((sum, { active }) => sum + active, 0) === count || undefined;
+    };
+    await eventually(ANSWER_MS, active, () => `not ${count} jobs run\n${octavo.tail()}`);
+}
+
+async function namesIn(characters) {
+    const names = await characters.find().map(({ Name }) => Name).toArray();
+    return names.sort().join(', ');
+}
+
+/** What the process has logged. */
+function log(octavo) {
+    return octavo.log.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+}
+
+/** What it has logged of jobs: one event for each run of one. */
+function events(octavo) {
+    return log(octavo).filter(({ message }) => message === 'job');
+}
