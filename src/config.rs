@@ -204,6 +204,7 @@ mod tests {
             ("OCTAVO__SOCKET__ORIGINS", "example.org, https://a.example/, https://b.example"),
             ("OCTAVO_QUEUE__CONCURRENCY", "3"),
             ("OCTAVO__QUEUE__CLAIM_BYTES", "9223372036854775807"),
+            ("OCTAVO__QUEUE__PREFIX", "bull:"),
         ]);
         let error = error.unwrap_err();
         for told in [
@@ -211,6 +212,7 @@ mod tests {
             "\"https://a.example/\"",
             "OCTAVO_QUEUE__CONCURRENCY: two underscores",
             "CLAIM_BYTES: is",
+            "QUEUE__PREFIX: is what Bull",
         ] {
             assert!(error.contains(told), "{told} is missing in:\n{error}");
         }

@@ -219,6 +219,12 @@ impl Settings {
                 "PORT_MESSAGES_USERS: is PORT; leave it out, for Socket.IO is on PORT as well".to_owned(),
             );
         }
+        if self.queue.prefix == format!("{}:", self.bull.prefix) {
+            mistakes.push(format!(
+                "OCTAVO__QUEUE__PREFIX: is what Bull's keys begin with (OCTAVO__BULL__PREFIX is {}); give another",
+                self.bull.prefix
+            ));
+        }
         if let Err(error) = EnvFilter::try_new(&self.log.filter) {
             mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
         }
