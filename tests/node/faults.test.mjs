@@ -30,8 +30,8 @@ const LAYOUTS = {
         const queue = await queueOf(t, octavo, name);
         const { id } = await queue.add({ Id: user.id, Token: user.token, ...data }, { attempts: 1 });
         const outcome = async () => {
-            const { finishedOn, returnvalue } = await queue.getJob(id);
-            return finishedOn ? bare(returnvalue) : undefined;
+            const { finishedOn, returnvalue, failedReason } = await queue.getJob(id);
+            return finishedOn ? bare(returnvalue ?? { Message: failedReason, Status: false }) : undefined;
         };
         return { outcome: (limit = ANSWER_MS) => eventually(limit, outcome, () => `Bull's job ${id} is not done\n${octavo.tail()}`) };
     },
@@ -72,6 +72,19 @@ describe('the store is away', () => {
 });
 
 describe('the store does not answer', () => {
+    test('for longer than an operation may take: the job is tried again, and its character is there once', async (t) => {
+        const { octavo, gate, characters } = await deployed(t, { OCTAVO__MONGODB__TIMEOUT_SECONDS: '1' });
+        const ada = someone();
+        gate.answers.hold();
+        const { id } = await octavo.submit(ada, 'Create_Character', character('Isolde'));
+        await eventually(ANSWER_MS, async () => events(octavo)[0], () => `the attempt does not end\n${octavo.tail()}`);
+        gate.answers.release();
+        assert.deepEqual(await octavo.outcome(ada, id), CREATED);
+        assert.equal(await octavo.stop(), 0);
+        assert.deepEqual([events(octavo)[0].outcome, events(octavo).at(-1).outcome], ['retry', 'done']);
+        assert.equal(await characters.countDocuments(), 1);
+    });
+
     for (const [layout, ask] of Object.entries(LAYOUTS)) {
         test(`for longer than a lease: the job runs once, for its lease is renewed, ${layout}`, async (t) => {
             const deployment = await deployed(t, LEASE);
