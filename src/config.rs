@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` names and explains each of them.
 
+mod origins;
 mod settings;
 mod sources;
 
@@ -9,7 +10,8 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use secrecy::SecretString;
 
-pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Origins, Queue, Redis, Server, Socket};
+pub use origins::Origins;
+pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Redis, Server, Socket};
 
 /// The environment as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;

@@ -129,9 +129,12 @@ fn join_room(
         Some(caller) => rooms::own(&name, caller).map(|own| vec![own, rooms::asked(&name)]),
         None => (legacy && !name.is_empty()).then(|| vec![rooms::asked(&name)]),
     };
+    let joined = socket.rooms();
     let error = match rooms {
         None => Some("not your room: it must be <your Id>_<queue>"),
-        Some(_) if socket.rooms().len() >= MAX_ROOMS => Some("too many rooms"),
+        Some(rooms) if joined.len() >= MAX_ROOMS && !joined.contains(&rooms[0].as_str().into()) => {
+            Some("too many rooms")
+        }
         Some(rooms) => {
             socket.join(rooms);
             None

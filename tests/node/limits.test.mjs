@@ -119,6 +119,7 @@ describe('too much of something', () => {
         const { ok, error } = await client.join(room(ada, 'Create_Character'));
         assert.equal(ok, false);
         assert.match(error, /too many rooms/);
+        assert.equal((await client.join(room(ada, 'Queue_7'))).ok, true, 'asking again for a room of its own is no more');
         await octavo.perform(ada, 'Create_Character', character('Isolde'));
         assert.deepEqual(client.received, [], 'it is in the room all the same');
         // Another socket of the same user is not concerned.
