@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration}
 use apalis_core::monitor::{Monitor, MonitorError};
 use axum::{Router, serve::ListenerExt};
 use futures_util::{FutureExt, future::join_all};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use parts::{Parts, connect_storage};
@@ -22,6 +22,7 @@ use crate::{
     pipeline::Pipeline,
     queue::{
         Inbox, Listener, Queue, QueueError,
+        log::News,
         worker::{Consumer, Handler, Process},
     },
     secret::SecretError,
@@ -37,7 +38,8 @@ pub struct App {
     sockets: Router,
     notifier: Notifier,
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
-    listener: Option<Listener>,
+    listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
+    process: Process,
 }
 
 /// Why the service cannot start.
@@ -90,10 +92,12 @@ impl App {
     }
 
     fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
-        let Parts { auth, store, inboxes, queues, listener } = parts;
+        let Parts { auth, store, inboxes, queues, log, listener } = parts;
+        let process = Process::default();
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
         let metrics = Arc::new(Metrics::new(QUEUES));
-        let (sockets, notifier) = Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket);
+        let (sockets, notifier) =
+            Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket, (&QUEUES, log), &process);
         let characters = Arc::new(Pipeline::new(
             Characters::new(Arc::clone(&store)),
             Arc::clone(&auth),
@@ -110,7 +114,7 @@ impl App {
             Arc::new(http::State { auth, routes, queues, store, metrics, mode, max_body_bytes, warnings });
         let sockets = sockets.layer(http::cors(&config.socket.origins));
         let app = http::router(state, sockets.clone(), &config);
-        Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener }
+        Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener, process }
     }
 
     /// Where the service listens, and where Socket.IO alone does.
@@ -133,16 +137,18 @@ impl App {
             tracing::warn!("{warning}");
         }
 
-        let process = Process::default();
-        if let Some(listener) = self.listener {
+        let process = self.process;
+        if let Some((listener, news)) = self.listener {
+            let following = process.end.clone().run_until_cancelled_owned(self.notifier.clone().follow(news));
+            process.tasks.spawn("follow the outcome logs", following.map(drop));
             let listening = process.end.clone().run_until_cancelled_owned(listener.run());
             process.tasks.spawn("listen for new jobs", listening.map(drop));
         }
         let mut consumers = Vec::new();
         let mut monitor = Monitor::new();
         for (queue, handler) in self.workers {
-            let consumer = Consumer::start(queue, &self.config.queue, &process);
-            monitor = Arc::clone(&consumer).register(monitor, handler);
+            let consumer = Consumer::start(queue, handler, &self.config.queue, &process);
+            monitor = Arc::clone(&consumer).register(monitor);
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });

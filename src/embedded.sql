@@ -21,16 +21,29 @@ CREATE TABLE IF NOT EXISTS jobs (
 );
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (queue, state, due, seq);
 
-CREATE TABLE IF NOT EXISTS outcomes (
+-- The log of outcomes, one for each user. `seq` is the time in microseconds, or one more than the user's last.
+CREATE TABLE IF NOT EXISTS log (
+  user     TEXT NOT NULL,
+  seq      INTEGER NOT NULL,
   queue    TEXT NOT NULL,
   job      TEXT NOT NULL,
-  user     TEXT NOT NULL,
   profile  TEXT NOT NULL,
-  expires  INTEGER NOT NULL,
-  PRIMARY KEY (queue, job)
+  heard    INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (user, seq)
 );
-CREATE INDEX IF NOT EXISTS outcomes_expires ON outcomes (expires);
-CREATE INDEX IF NOT EXISTS outcomes_user ON outcomes (user, queue);
+CREATE INDEX IF NOT EXISTS log_job ON log (queue, job);
+CREATE INDEX IF NOT EXISTS log_seq ON log (seq);
+
+-- One row for each log: `last` is the seq of its last outcome, `floor` of the last that was dropped.
+CREATE TABLE IF NOT EXISTS log_state (
+  user     TEXT PRIMARY KEY,
+  epoch    TEXT NOT NULL,
+  last     INTEGER NOT NULL,
+  floor    INTEGER NOT NULL DEFAULT 0,
+  bytes    INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS log_state_last ON log_state (last);
+DROP TABLE IF EXISTS outcomes;
 
 -- Named and shaped as the collection of MongoDB.
 CREATE TABLE IF NOT EXISTS Characters (

@@ -70,18 +70,23 @@ struct Profile<'a, M: ?Sized> {
     status: bool,
 }
 
-/// Profiles that are larger are told, and not kept, in bytes.
-const KEPT_BYTES: usize = 8 << 20;
+/// What takes the place of a profile that is not kept: its user is to ask for its state anew.
+const RESYNC: &str = r#"{"Message":"resync","Status":true}"#;
 
 impl Outcome {
-    /// What is kept of it, to be asked for later.
+    /// What is kept of it, to be told again: all, or, when it has more than `most` bytes, that the user should resync.
     #[must_use]
-    pub fn kept(&self) -> &str {
+    pub fn kept(&self, most: usize) -> &str {
         let profile = self.profile.get();
-        if profile.len() <= KEPT_BYTES {
-            return profile;
-        }
-        r#"{"Message":"The outcome is too large to be kept; ask for less","Status":true}"#
+        if profile.len() <= most { profile } else { RESYNC }
+    }
+
+    /// An outcome that is no longer kept.
+    ///
+    /// # Errors
+    /// Never in practice: the text is JSON.
+    pub fn resync(user: String) -> Result<Self, serde_json::Error> {
+        Ok(Self { user, profile: RawValue::from_string(RESYNC.to_owned())? })
     }
 
     /// The job was done.

@@ -24,7 +24,7 @@ use crate::{
     notifier::Notifier,
     outcome::{FAILED, Failure, Outcome, Refusal, Reply},
     queue::{
-        Job, Verdict,
+        Job, Settled, Settlement, Verdict,
         worker::{Handled, Handler, Report},
     },
 };
@@ -158,16 +158,26 @@ impl<D: Domain> Handler for Pipeline<D> {
         let started = Instant::now();
         let (user, result) = self.attempt(job).await;
         let Judged { verdict, outcome, word, reason } = self.judge(job, user.clone(), result);
-        if let Some(outcome) = &outcome {
-            self.notifier.emit(job, outcome).await;
-        }
         let report = Report { user, outcome: word, reason, took: started.elapsed() };
         Handled { verdict, outcome, report }
     }
 
-    fn settled(&self, settled: bool, job: &Job, report: Report) {
+    fn settled(&self, queue: &'static str, settlement: &Settlement, settled: &Settled) {
+        let Some(outcome) = &settlement.outcome else { return };
+        match settled {
+            Settled::Logged(place) => self.notifier.logged(queue, &settlement.id, outcome, place),
+            Settled::Unsure => self.notifier.grown(&settlement.id, outcome),
+            Settled::Lost | Settled::Quietly => {}
+        }
+    }
+
+    fn late(&self, job: &Job, outcome: &Outcome) {
+        self.notifier.late(job.queue, &job.id, outcome);
+    }
+
+    fn ended(&self, settled: &Settled, job: &Job, report: Report) {
         let Report { user, outcome, reason, took } = report;
-        let outcome = if settled { outcome } else { "lost" };
+        let outcome = if *settled == Settled::Lost { "lost" } else { outcome };
         self.metrics.job(job.queue, outcome, took);
         let event = Event { job, user: user.as_deref(), outcome, reason: reason.as_deref(), took };
         event.log();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::mpsc;
 
 use super::StartError;
 use crate::{
@@ -10,7 +11,14 @@ use crate::{
     character::{QUEUES, Store, store},
     config::{self, Config, Storage},
     embedded::Embedded,
-    queue::{Inbox, Listener, Queue, apalis::ApalisQueue, bull::BullQueue, connect, embedded::EmbeddedQueue},
+    queue::{
+        Inbox, Listener, Queue,
+        apalis::ApalisQueue,
+        bull::BullQueue,
+        connect,
+        embedded::EmbeddedQueue,
+        log::{EmbeddedLog, News, OutcomeLog, RedisLog},
+    },
     secret,
 };
 
@@ -24,8 +32,10 @@ pub(super) struct Parts {
     pub inboxes: Vec<Arc<dyn Inbox>>,
     /// All that are served, the inboxes among them.
     pub queues: Vec<Arc<dyn Queue>>,
-    /// Wakes the queues, where they need it.
-    pub listener: Option<Listener>,
+    /// Keeps outcomes.
+    pub log: Arc<dyn OutcomeLog>,
+    /// Wakes the queues, and hears of the logs, where other processes may be.
+    pub listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
 }
 
 /// Connects to the storage that `config` names.
@@ -45,8 +55,9 @@ async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Res
         inboxes.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
     }
     let queues = inboxes.iter().map(|inbox| Arc::clone(inbox) as Arc<dyn Queue>).collect();
+    let log = Arc::new(EmbeddedLog::new(file.clone(), &config.queue));
     let store = Arc::new(store::EmbeddedStore::new(file));
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener: None })
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, log, listener: None })
 }
 
 /// A key that is shorter can be guessed.
@@ -64,13 +75,16 @@ async fn servers(
     let address = format!("{}:{}", redis.host, redis.port);
     let connected = connect(redis).await;
     let (client, connection) = connected.map_err(|source| StartError::Redis { address, source })?;
-    let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue)));
-    let bull =
-        |name: &&'static str| Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue));
+    let log = Arc::new(RedisLog::new(connection.clone(), &config.queue));
+    let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue, &log)));
+    let bull = |name: &&'static str| {
+        Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue, &log))
+    };
     let bull: Vec<_> = config.bull.queues.iter().map(bull).collect();
     let wakes =
         apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
-    let listener = Some(Listener::new(client, redis.timeout, wakes));
+    let (sender, news) = mpsc::unbounded_channel();
+    let listener = Listener::new(client, redis.timeout, wakes, log.channel(sender));
 
     let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
     queues.extend(bull.into_iter().map(|queue| queue as _));
@@ -78,5 +92,5 @@ async fn servers(
     let concurrency = u32::try_from(config.queue.concurrency * queues.len()).unwrap_or(u32::MAX);
     let store =
         Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, listener })
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, log, listener: Some((listener, news)) })
 }

@@ -99,6 +99,8 @@ pub struct Queue {
     /// How long an outcome can be asked for.
     #[serde(rename = "outcome_seconds", deserialize_with = "seconds")]
     pub outcome_ttl: Duration,
+    /// Most bytes of outcomes that are kept for one user.
+    pub outcome_bytes: usize,
 }
 
 /// Bull's queues.
@@ -169,6 +171,9 @@ impl Settings {
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
+        if self.queue.outcome_bytes < 64 << 10 {
+            mistakes.push("OCTAVO__QUEUE__OUTCOME_BYTES: must be at least 65536".to_owned());
+        }
         for origin in self.socket.origins.unlike_any() {
             mistakes.push(format!(
                 "OCTAVO__SOCKET__ORIGINS: \"{origin}\" is not an origin as a browser sends it, like https://example.org"

@@ -1,29 +1,25 @@
-//! Rooms: a client asks for `<Id>_<queue>`; inside, a room is a user and a queue apart.
+//! Rooms: a client asks for `<Id>_<queue>`, and a user is kept apart from the queue from then on.
 //!
-//! So the user `a` who asks for `a_b_Create_Character` is in a room of `a`, and never in one of the user `a_b`. Sibling
-//! services, and sockets without a token, know rooms by the name that was asked for only.
+//! So the user `a` who asks for `a_b_Create_Character` hears outcomes of `a`, and never those of the user `a_b`. Sibling
+//! services know rooms by the name that was asked for only.
 
 use crate::auth::Caller;
-
-/// The inner name of the room of `user` for `queue`; no two pairs share one.
-pub(super) fn proven(user: &str, queue: &str) -> String {
-    format!("{}:{user}:{queue}", user.len())
-}
 
 /// The inner name of the room that was asked for as `name`, whoever asked.
 pub(super) fn asked(name: &str) -> String {
     format!("asked:{name}")
 }
 
-/// What `user` is to ask for, to hear of jobs of `queue`.
-pub(super) fn name(user: &str, queue: &str) -> String {
-    format!("{user}_{queue}")
+/// The queue of the room that `caller` asks for, if it is the caller's own.
+pub(super) fn own<'n>(name: &'n str, caller: &Caller) -> Option<&'n str> {
+    let queue = name.strip_prefix(caller.user())?.strip_prefix('_')?;
+    (!queue.is_empty()).then_some(queue)
 }
 
-/// The inner name of the room that `caller` asks for, if it is the caller's own.
-pub(super) fn own(name: &str, caller: &Caller) -> Option<String> {
-    let queue = name.strip_prefix(caller.user())?.strip_prefix('_')?;
-    (!queue.is_empty()).then(|| proven(caller.user(), queue))
+/// The user and the queue that `name` is the room of, when the queue is one of `queues`.
+pub(super) fn split<'n>(name: &'n str, queues: &[&str]) -> Option<(&'n str, &'n str)> {
+    let user = |queue: &&str| name.strip_suffix(queue)?.strip_suffix('_').filter(|user| !user.is_empty());
+    queues.iter().find_map(user).map(|user| (user, &name[user.len() + 1..]))
 }
 
 #[cfg(test)]
@@ -41,7 +37,7 @@ mod tests {
     #[test]
     fn only_own_rooms_can_be_asked_for() {
         let u1 = caller("u1");
-        assert_eq!(own(&name("u1", "Create_Character"), &u1), Some(proven("u1", "Create_Character")));
+        assert_eq!(own("u1_Create_Character", &u1), Some("Create_Character"));
         for asked in ["u2_Create_Character", "u1", "u1_", "u11_Create_Character", "", "_Create_Character"] {
             assert_eq!(own(asked, &u1), None, "{asked}");
         }
@@ -49,8 +45,12 @@ mod tests {
 
     #[test]
     fn users_with_underscores_are_not_confused() {
-        let room = own("a_b_Create_Character", &caller("a"));
-        assert_ne!(room, Some(proven("a_b", "Create_Character")));
-        assert_eq!(own("a_b_Create_Character", &caller("a_b")), Some(proven("a_b", "Create_Character")));
+        assert_eq!(own("a_b_Create_Character", &caller("a")), Some("b_Create_Character"));
+        assert_eq!(own("a_b_Create_Character", &caller("a_b")), Some("Create_Character"));
+        let queues = ["Read_Character", "Create_Character"];
+        assert_eq!(split("a_b_Create_Character", &queues), Some(("a_b", "Create_Character")));
+        for name in ["_Create_Character", "Create_Character", "a_Story", ""] {
+            assert_eq!(split(name, &queues), None, "{name}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! What becomes of jobs, with a domain that does what their data says.
 
 use secrecy::SecretString;
+use tempfile::TempDir;
 
 use super::*;
 use crate::{
     config::{self, Config, Environment},
-    queue::{Options, new_lease},
+    embedded::Embedded,
+    queue::{Options, log::EmbeddedLog, new_lease, worker::Process},
 };
 
 /// Does what its data says.
@@ -41,10 +43,17 @@ fn auth() -> Auth {
     Auth::new(&SecretString::from("secret"))
 }
 
-fn pipeline() -> Pipeline<Odd> {
+fn pipeline(dir: &TempDir) -> Pipeline<Odd> {
     let config = Config::load(None, &Environment::new()).unwrap();
     let (auth, metrics) = (Arc::new(auth()), Arc::new(Metrics::new(["odd"])));
-    let (_, notifier) = Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket);
+    let log = EmbeddedLog::new(Embedded::open(&dir.path().join("data")).unwrap(), &config.queue);
+    let (_, notifier) = Notifier::new(
+        Arc::clone(&auth),
+        Arc::clone(&metrics),
+        &config.socket,
+        (&["odd"], Arc::new(log)),
+        &Process::default(),
+    );
     let limits = config::Queue { attempts: 3, ..config.queue };
     Pipeline::new(Odd, auth, notifier, metrics, &limits)
 }
@@ -57,7 +66,8 @@ fn job(data: &str, attempt: u32, options: Options) -> Job {
 }
 
 async fn verdict(data: &str, attempt: u32, options: Options) -> (Verdict, Option<String>) {
-    let Handled { verdict, outcome, .. } = pipeline().handle(&job(data, attempt, options)).await;
+    let Handled { verdict, outcome, .. } =
+        pipeline(&tempfile::tempdir().unwrap()).handle(&job(data, attempt, options)).await;
     (verdict, outcome.map(|outcome| outcome.profile.get().to_owned()))
 }
 

@@ -9,6 +9,7 @@ mod connection;
 pub mod embedded;
 mod held;
 mod ids;
+pub mod log;
 mod settler;
 mod wake;
 pub mod worker;
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use ulid::Ulid;
 
 pub use connection::connect;
-pub use wake::Listener;
+pub use wake::{Channel, Listener};
 
 use crate::outcome::Outcome;
 
@@ -152,7 +153,20 @@ pub struct Settlement {
     /// What its producer asked of the queue.
     pub options: Options,
     /// The outcome, kept in the same step.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Arc<Outcome>>,
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing: the lease was lost, and another may run the job.
+    Lost,
+    /// The job is settled, with no outcome.
+    Quietly,
+    /// The job is settled, and its outcome is in the log.
+    Logged(log::Place),
+    /// One of these: an error hid the answer.
+    Unsure,
 }
 
 /// How many jobs are in which state.
@@ -222,8 +236,8 @@ pub trait Queue: Send + Sync {
     /// same lease, after an error hid the answer, it gives the same jobs. One claim at a time.
     async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError>;
 
-    /// Ends claims and keeps outcomes, each pair in one step. `false` for those whose lease was lost.
-    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError>;
+    /// Ends claims and keeps outcomes, each pair in one step.
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError>;
 
     /// Prolongs leases. `false` for those that were lost.
     async fn renew(&self, held: &[(String, Lease)]) -> Result<Vec<bool>, QueueError>;

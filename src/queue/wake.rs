@@ -1,4 +1,4 @@
-//! Wakes idle queues: Redis tells when a key changes that jobs are pushed to.
+//! Listens to Redis: wakes idle queues when a key changes that jobs are pushed to, and hears which logs have grown.
 //!
 //! A stock push of apalis-redis only adds to a sorted set, which nobody can block on without taking from it; so the
 //! connection asks for client-side caching in broadcast mode (`CLIENT TRACKING`, Redis 6) of the keys of all queues.
@@ -6,28 +6,42 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value};
+use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 
+use super::log::{Grown, News};
 use crate::backoff::Backoff;
 
 /// A silent connection is asked for a sign of life this often.
 const PING_EVERY: Duration = Duration::from_secs(3);
 
-/// Listens for pushes to a number of queues, over a connection of its own.
+/// Listens for pushes to a number of queues, and for news of the logs, over a connection of its own.
 pub struct Listener {
     client: Client,
     timeout: Duration,
     wakes: HashMap<String, Arc<Notify>>,
+    channel: Channel,
+}
+
+/// Where processes tell which logs have grown.
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// What we call ourselves there.
+    pub process: String,
+    /// Who wants to know.
+    pub news: mpsc::UnboundedSender<News>,
 }
 
 impl Listener {
-    /// A listener for keys, and what is woken when one changes.
+    /// A listener for keys, and what is woken when one changes, and for news.
     pub fn new(
         client: Client,
         timeout: Duration,
         wakes: impl IntoIterator<Item = (String, Arc<Notify>)>,
+        channel: Channel,
     ) -> Self {
-        Self { client, timeout, wakes: wakes.into_iter().collect() }
+        Self { client, timeout, wakes: wakes.into_iter().collect(), channel }
     }
 
     /// Listens until dropped; a lost connection is made again, and wakes all queues, for something may have come.
@@ -57,16 +71,37 @@ impl Listener {
             tracking.arg("PREFIX").arg(key);
         }
         tracking.query_async::<()>(&mut redis).await?;
+        redis.subscribe(&self.channel.name).await?;
         *backoff = Backoff::default();
+        self.tell(News::Missed);
         self.wakes.values().for_each(|wake| wake.notify_one());
         loop {
             match tokio::time::timeout(PING_EVERY, pushes.recv()).await {
                 Ok(Some(push)) if push.kind == PushKind::Invalidate => self.wake(&push.data),
+                Ok(Some(push)) if push.kind == PushKind::Message => self.hear(&push.data),
                 Ok(Some(push)) if push.kind == PushKind::Disconnection => return Err(closed()),
                 Ok(Some(_)) => {}
                 Ok(None) => return Err(closed()),
                 Err(_) => redis::cmd("PING").query_async::<()>(&mut redis).await?,
             }
+        }
+    }
+
+    /// `data` is the name of the channel, and what was published there.
+    fn hear(&self, data: &[Value]) {
+        let Some(Value::BulkString(message)) = data.get(1) else { return };
+        match serde_json::from_slice::<Message>(message) {
+            Ok(message) if message.from == self.channel.process => {}
+            Ok(message) => self.tell(News::Grown(message.logged)),
+            Err(error) => {
+                tracing::warn!(%error, channel = self.channel.name, "a message that nobody can read");
+            }
+        }
+    }
+
+    fn tell(&self, news: News) {
+        if self.channel.news.send(news).is_err() {
+            tracing::debug!("nobody follows the logs any more");
         }
     }
 
@@ -84,6 +119,13 @@ impl Listener {
             }
         }
     }
+}
+
+/// What is published when logs have grown (append.lua).
+#[derive(Deserialize)]
+struct Message {
+    from: String,
+    logged: Vec<Grown>,
 }
 
 fn closed() -> RedisError {

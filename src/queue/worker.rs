@@ -1,13 +1,16 @@
 //! An apalis worker on a queue: claims as many jobs as there are free slots, keeps their leases, runs them, and
 //! settles them.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use apalis_core::{
     monitor::Monitor,
     worker::{builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
 };
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use rand::RngExt;
 use tokio::{
     sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, mpsc},
@@ -16,13 +19,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Claim, Job, Lease, Options, Queue, QueueError, Settlement, Verdict,
+    Claim, Job, Lease, Options, Queue, QueueError, Settled, Settlement, Verdict,
     backend::{Claimed, JobBackend},
     held::Held,
     new_lease,
     settler::{self, Settler},
 };
-use crate::{backoff::Backoff, tasks::Tasks};
+use crate::{backoff::Backoff, outcome::Outcome, tasks::Tasks};
 
 /// Jobs in one claim at the most.
 const BATCH: usize = 100;
@@ -33,14 +36,23 @@ const IDLE_LOOK: Duration = Duration::from_secs(5);
 /// How often leases are renewed, and those that have run out are looked for, at least.
 const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
+/// A user waits no longer than this for the queue to keep an outcome.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Runs one claimed job to its end.
 #[async_trait::async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// What becomes of `job`. Called once for each claim; never fails, whatever the job is.
     async fn handle(&self, job: &Job) -> Handled;
 
-    /// Hears that the job was settled; `false` when its lease had been lost meanwhile.
-    fn settled(&self, settled: bool, job: &Job, handled: Report);
+    /// Hears what became of a settlement of `queue`, in the order of the log and at once.
+    fn settled(&self, queue: &'static str, settlement: &Settlement, settled: &Settled);
+
+    /// Hears that settling takes long: the queue is away, and the outcome is not in the log yet.
+    fn late(&self, job: &Job, outcome: &Outcome);
+
+    /// Hears, at the very end of a job, what became of it.
+    fn ended(&self, settled: &Settled, job: &Job, report: Report);
 }
 
 /// What a [`Handler`] made of a job.
@@ -48,7 +60,7 @@ pub struct Handled {
     /// What becomes of it.
     pub verdict: Verdict,
     /// What its user is told.
-    pub outcome: Option<crate::outcome::Outcome>,
+    pub outcome: Option<Outcome>,
     /// What is told of it afterwards.
     pub report: Report,
 }
@@ -99,6 +111,7 @@ impl Process {
 /// One queue and what this process holds of it.
 pub struct Consumer {
     queue: Arc<dyn Queue>,
+    handler: Arc<dyn Handler>,
     held: Arc<Held>,
     slots: Arc<Semaphore>,
     settler: Settler,
@@ -108,40 +121,56 @@ pub struct Consumer {
 impl Consumer {
     /// Starts the tasks that settle jobs and keep leases; they end with the consumer, and with the process' `end`.
     #[must_use]
-    pub fn start(queue: Arc<dyn Queue>, config: &crate::config::Queue, process: &Process) -> Arc<Self> {
+    pub fn start(
+        queue: Arc<dyn Queue>,
+        handler: Arc<dyn Handler>,
+        config: &crate::config::Queue,
+        process: &Process,
+    ) -> Arc<Self> {
         let (settler, settlements) = settler::channel();
         let held = Arc::new(Held::default());
-        process.tasks.spawn("settle jobs", settler::run(Arc::clone(&queue), settlements));
+        process
+            .tasks
+            .spawn("settle jobs", settler::run(Arc::clone(&queue), Arc::clone(&handler), settlements));
         let keeping = keep(Arc::clone(&queue), Arc::clone(&held), config.lease);
         process.tasks.spawn("keep leases", process.end.clone().run_until_cancelled_owned(keeping).map(drop));
         let slots = Arc::new(Semaphore::new(config.concurrency));
-        Arc::new(Self { queue, held, slots, settler, process: process.clone() })
+        Arc::new(Self { queue, handler, held, slots, settler, process: process.clone() })
     }
 
     /// Registers a worker for this queue that claims until the process' `stop`.
     #[must_use]
-    pub fn register(self: Arc<Self>, monitor: Monitor, handler: Arc<dyn Handler>) -> Monitor {
+    pub fn register(self: Arc<Self>, monitor: Monitor) -> Monitor {
         monitor.register(move |_| {
             let (sender, jobs) = mpsc::channel(BATCH);
             self.process.tasks.spawn("claim jobs", claim_all(Arc::clone(&self), sender));
-            let (consumer, handler) = (Arc::clone(&self), Arc::clone(&handler));
+            let consumer = Arc::clone(&self);
             let name = format!("{}:{}", self.queue.layout(), self.queue.name());
             WorkerBuilder::new(name).backend(JobBackend { jobs }).parallelize(tokio::spawn).build(
                 move |claimed: Claimed| {
-                    let (consumer, handler) = (Arc::clone(&consumer), Arc::clone(&handler));
-                    async move { consumer.run(claimed, &*handler).await }
+                    let consumer = Arc::clone(&consumer);
+                    async move { consumer.run(claimed).await }
                 },
             )
         })
     }
 
-    async fn run(&self, claimed: Claimed, handler: &dyn Handler) {
+    async fn run(&self, claimed: Claimed) {
         let job = &claimed.job;
-        let Handled { verdict, outcome, report } = handler.handle(job).await;
-        let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
-        let settled =
-            self.settler.settle(Settlement { id, lease, verdict, options: job.options, outcome }).await;
-        handler.settled(settled, job, report);
+        let Handled { verdict, outcome, report } = self.handler.handle(job).await;
+        let (id, lease, outcome) = (job.id.clone(), Lease::clone(&job.lease), outcome.map(Arc::new));
+        let settlement = Settlement { id, lease, verdict, options: job.options, outcome: outcome.clone() };
+        let settled = pin!(self.settler.settle(settlement));
+        let settled = match select(settled, pin!(tokio::time::sleep(LATE))).await {
+            Either::Left((settled, _)) => settled,
+            Either::Right(((), settled)) => {
+                if let Some(outcome) = &outcome {
+                    self.handler.late(job, outcome);
+                }
+                settled.await
+            }
+        };
+        self.handler.ended(&settled, job, report);
     }
 
     /// Gives back every job that is still held, for another process to run.
@@ -157,7 +186,7 @@ impl Consumer {
             outcome: None,
         };
         let batch: Vec<_> = self.held.all().into_iter().map(release).collect();
-        Ok(self.queue.settle(&batch).await?.into_iter().filter(|released| *released).count())
+        Ok(self.queue.settle(&batch).await?.into_iter().filter(|end| *end != Settled::Lost).count())
     }
 
     /// Waits for a free slot, and takes up to `max` that are free.

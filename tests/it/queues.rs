@@ -7,8 +7,8 @@ use octavo::{
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Claim, Counts, Inbox, Job, Lease, Listener, Queue, Settlement, State, Verdict, apalis::ApalisQueue,
-        bull::BullQueue, connect, embedded::EmbeddedQueue, new_lease,
+        Claim, Counts, Inbox, Job, Lease, Listener, Queue, Settled, Settlement, State, Verdict,
+        apalis::ApalisQueue, bull::BullQueue, connect, embedded::EmbeddedQueue, log::RedisLog, new_lease,
     },
 };
 use redis::{AsyncCommands, aio::ConnectionManager};
@@ -75,14 +75,18 @@ async fn push_bull(mut redis: ConnectionManager, prefix: &str, data: Vec<u8>) ->
 
 async fn on_redis(lease: Duration) -> Fixture {
     let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
-    let queue = ApalisQueue::new(NAME, redis, &limits(&(unique("it") + ":"), lease));
+    let limits = limits(&(unique("it") + ":"), lease);
+    let log = RedisLog::new(redis.clone(), &limits);
+    let queue = ApalisQueue::new(NAME, redis, &limits, &log);
     Fixture::of(Arc::new(queue), None)
 }
 
 async fn on_bull(lease: Duration) -> Fixture {
     let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
     let bull = Bull { queues: vec![NAME], prefix: unique("it") };
-    let queue = Arc::new(BullQueue::new(NAME, redis.clone(), &bull, &limits("", lease)));
+    let limits = limits(&(unique("it") + ":"), lease);
+    let log = RedisLog::new(redis.clone(), &limits);
+    let queue = Arc::new(BullQueue::new(NAME, redis.clone(), &bull, &limits, &log));
     Fixture { queue, producer: Producer::Bull(redis, format!("{}:{NAME}:", bull.prefix)), _dir: None }
 }
 
@@ -316,7 +320,9 @@ struct OnRedis {
 async fn with_redis() -> OnRedis {
     let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
     let prefix = unique("it") + ":";
-    let queue = ApalisQueue::new(NAME, redis.clone(), &limits(&prefix, LONG));
+    let limits = limits(&prefix, LONG);
+    let log = RedisLog::new(redis.clone(), &limits);
+    let queue = ApalisQueue::new(NAME, redis.clone(), &limits, &log);
     OnRedis { queue: Fixture::of(Arc::new(queue), None), redis, name: format!("{prefix}{NAME}") }
 }
 
@@ -379,26 +385,6 @@ async fn metadata_that_a_producer_spoilt_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn of_large_outcomes_the_last_few_of_a_user_are_kept() {
-    for queue in [on_redis(LONG).await, on_file(LONG).await] {
-        let pushed = push(&queue, 7).await;
-        for job in claim(&queue, 7).await.jobs {
-            let outcome = Outcome::failure("u1".to_owned(), &"x".repeat(20_000)).unwrap();
-            let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
-            let options = job.options;
-            let settlement =
-                Settlement { id, lease, verdict: Verdict::Done, options, outcome: Some(outcome) };
-            assert_eq!(queue.settle(&[settlement]).await.unwrap(), [true]);
-        }
-        let mut kept = Vec::new();
-        for id in &pushed {
-            kept.push(queue.inbox().look(id).await.unwrap().is_some());
-        }
-        assert_eq!(kept, [false, false, false, true, true, true, true]);
-    }
-}
-
-#[tokio::test]
 async fn scripts_are_loaded_again_after_redis_forgot_them() {
     let OnRedis { queue, mut redis, .. } = with_redis().await;
     push_one(&queue).await;
@@ -426,8 +412,12 @@ async fn a_push_to_redis_wakes_also_after_the_connection_was_killed() {
     let config = servers(&[]);
     let redis = redis_of(&config);
     let (client, connection) = connect(redis).await.unwrap();
-    let queue = Arc::new(ApalisQueue::new(NAME, connection.clone(), &limits(&(unique("it") + ":"), LONG)));
-    let listening = tokio::spawn(Listener::new(client, redis.timeout, queue.wakes()).run());
+    let limits = limits(&(unique("it") + ":"), LONG);
+    let log = RedisLog::new(connection.clone(), &limits);
+    let queue = Arc::new(ApalisQueue::new(NAME, connection.clone(), &limits, &log));
+    let (news, _news) = tokio::sync::mpsc::unbounded_channel();
+    let listening =
+        tokio::spawn(Listener::new(client, redis.timeout, queue.wakes(), log.channel(news)).run());
     let queue = Fixture::of(queue, None);
     let woken = async || tokio::time::timeout(PATIENCE, queue.woken()).await.unwrap();
 
@@ -485,9 +475,10 @@ async fn state(queue: &Fixture, id: &str) -> State {
 }
 
 async fn settle(queue: &Fixture, job: &Job, verdict: Verdict, user: Option<&str>) -> bool {
-    let outcome = user.map(|user| Outcome::failure(user.to_owned(), "told").unwrap());
+    let outcome = user.map(|user| Arc::new(Outcome::failure(user.to_owned(), "told").unwrap()));
     let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
-    queue.settle(&[Settlement { id, lease, verdict, options: job.options, outcome }]).await.unwrap()[0]
+    let settlement = Settlement { id, lease, verdict, options: job.options, outcome };
+    queue.settle(&[settlement]).await.unwrap()[0] != Settled::Lost
 }
 
 async fn renew(queue: &Fixture, job: &Job) -> Vec<bool> {

@@ -6,7 +6,7 @@ use octavo::{
     app::{App, RunError},
     auth::{Auth, Caller},
     config::{self, Config, Environment, Storage},
-    queue::{Inbox, apalis::ApalisQueue},
+    queue::{Inbox, apalis::ApalisQueue, log::RedisLog},
 };
 use reqwest::{Client, Response, StatusCode};
 use secrecy::ExposeSecret;
@@ -77,6 +77,7 @@ pub fn limits(prefix: &str, lease: Duration) -> config::Queue {
         attempts: 3,
         max_crashes: 3,
         outcome_ttl: PATIENCE,
+        outcome_bytes: 100_000,
     }
 }
 
@@ -91,7 +92,8 @@ pub fn redis_of(config: &Config) -> &config::Redis {
 /// The queue `name` of a service on real servers, as another process has it.
 pub async fn queue_of(config: &Config, name: &'static str) -> Arc<dyn Inbox> {
     let (_, redis) = octavo::queue::connect(redis_of(config)).await.unwrap();
-    Arc::new(ApalisQueue::new(name, redis, &config.queue))
+    let log = RedisLog::new(redis.clone(), &config.queue);
+    Arc::new(ApalisQueue::new(name, redis, &config.queue, &log))
 }
 
 /// The database of a service on real servers.

@@ -18,10 +18,8 @@ pub(super) struct Keys {
     pub leases: String,
     /// List of what the last claim of this process gave: `<queue>:claim:<process>`.
     pub claim: String,
-    /// Prefix of a kept outcome: `<queue>:outcome:<id>`.
+    /// Prefix of where a job's outcome stands, `<place> <user>`: `<queue>:outcome:<id>`.
     pub outcome: String,
-    /// Prefix of the list of ids whose outcomes are large: `<queue>:large:<user>`.
-    pub large: String,
 }
 
 impl Keys {
@@ -37,7 +35,6 @@ impl Keys {
             leases: ours("leases"),
             claim: ours(&format!("claim:{process}")),
             outcome: ours("outcome:"),
-            large: ours("large:"),
         }
     }
 }

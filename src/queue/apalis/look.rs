@@ -1,30 +1,34 @@
 //! Looks at one job.
 
-use redis::RedisResult;
-use serde_json::value::RawValue;
-
 use super::ApalisQueue;
 use crate::{
     outcome::Outcome,
     queue::{Look, State},
 };
+use redis::RedisResult;
 
-/// Data, status in `meta`, time in `scheduled`, outcome.
-type Row = (Option<Vec<u8>>, Option<String>, Option<f64>, (Option<String>, Option<String>), (u64, u64));
+/// Data, status in `meta`, time in `scheduled`, where its outcome stands, the time.
+type Row = (Option<Vec<u8>>, Option<String>, Option<f64>, Option<String>, (u64, u64));
 
 pub(super) async fn look(queue: &ApalisQueue, id: &str) -> RedisResult<Option<Look>> {
     let keys = &queue.keys;
-    let (data, status, due, (user, profile), (seconds, _)): Row = redis::pipe()
+    let mut redis = queue.redis();
+    let (data, status, due, place, (seconds, _)): Row = redis::pipe()
         .hget(&keys.data, id)
         .hget(format!("{}{id}", keys.meta), "status")
         .zscore(&keys.scheduled, id)
-        .hmget(format!("{}{id}", keys.outcome), &["user", "profile"])
+        .get(format!("{}{id}", keys.outcome))
         .cmd("TIME")
-        .query_async(&mut queue.redis())
+        .query_async(&mut redis)
         .await?;
-    let outcome = user.zip(profile).and_then(|(user, profile)| {
-        RawValue::from_string(profile).ok().map(|profile| Outcome { user, profile })
-    });
+    let place = place.as_deref().and_then(|place| place.split_once(' '));
+    let outcome = match place.and_then(|(seq, user)| Some((seq.parse().ok()?, user))) {
+        None => None,
+        Some((seq, user)) => match queue.log.entry(&mut redis, user, seq).await? {
+            Some(entry) => Some(Outcome { user: user.to_owned(), profile: entry.profile }),
+            None => Outcome::resync(user.to_owned()).ok(),
+        },
+    };
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
     let later = due.is_some_and(|due| due > seconds as f64 + 1.0);
     let state = match (&data, status.as_deref()) {

@@ -18,7 +18,12 @@ use async_trait::async_trait;
 use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 
-use super::{Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settlement, ids::Ids, new_lease};
+use super::{
+    Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settled, Settlement,
+    ids::Ids,
+    log::{Keys as Log, RedisLog},
+    new_lease,
+};
 use crate::config;
 use keys::Keys;
 
@@ -35,14 +40,14 @@ pub struct ApalisQueue {
     redis: ConnectionManager,
     claim_bytes: usize,
     lease: Duration,
-    outcome_ttl: Duration,
+    log: Log,
     wake: Arc<Notify>,
 }
 
 impl ApalisQueue {
-    /// The queue `name`, with the prefix and limits of `config`.
+    /// The queue `name`, with the prefix and limits of `config`; outcomes go to `log`.
     #[must_use]
-    pub fn new(name: &'static str, redis: ConnectionManager, config: &config::Queue) -> Self {
+    pub fn new(name: &'static str, redis: ConnectionManager, config: &config::Queue, log: &RedisLog) -> Self {
         let layout = Layout::default().queue(format!("{}{name}", config.prefix));
         Self {
             name,
@@ -52,7 +57,7 @@ impl ApalisQueue {
             redis,
             claim_bytes: config.claim_bytes,
             lease: config.lease,
-            outcome_ttl: config.outcome_ttl,
+            log: log.keys().clone(),
             wake: Arc::new(Notify::new()),
         }
     }
@@ -83,7 +88,7 @@ impl Queue for ApalisQueue {
         Ok(claim::claim(self, lease, max, alone).await?)
     }
 
-    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {
         Ok(settle::settle(self, batch).await?)
     }
 

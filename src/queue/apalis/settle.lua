@@ -1,33 +1,22 @@
 -- Ends claims, and keeps outcomes in the same step.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)  5 dead (set)
--- ARGV  1 prefix of meta hashes  2 prefix of outcomes  3 how long outcomes are kept, ms
---       4 prefix of lists of large outcomes
+-- ARGV  1 prefix of meta hashes  2 prefix of where outcomes stand  3 the queue's name
+--       4 to 8 of the log (append.lua): prefix of entries, prefix of states, ms, bytes, epoch  9 channel  10 our process
 --       then for each job: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait; bury, the reason; release, ''
--- Returns for each job 1, or 0 when the lease is not ours (any more): then nothing was changed.
--- Of large outcomes, those of reads, only the last few of each user are kept.
+-- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
+-- the lease is not ours (any more): then nothing was changed.
 
-local prefix, outcomes, ttl, large = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local LARGE_BYTES, LARGE_KEPT = 16384, 4
+local prefix, outcomes, queue = ARGV[1], ARGV[2], ARGV[3]
+local log = {entries = ARGV[4], state = ARGV[5], ttl = tonumber(ARGV[6]), max = tonumber(ARGV[7]), epoch = ARGV[8]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local settled = {}
 
-local function keep(id, user, profile)
-  redis.call('HSET', outcomes .. id, 'user', user, 'profile', profile)
-  redis.call('PEXPIRE', outcomes .. id, ttl)
-  if #profile > LARGE_BYTES then
-    local list = large .. user
-    if redis.call('RPUSH', list, id) > LARGE_KEPT then
-      redis.call('DEL', outcomes .. redis.call('LPOP', list))
-    end
-    redis.call('PEXPIRE', list, ttl)
-  end
-end
-
-for i = 5, #ARGV, 6 do
+for i = 11, #ARGV, 6 do
   local id, token, verdict, argument, user, profile = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
   local meta = prefix .. id
+  local result = {0, 0, ''}
   local ours = redis.pcall('HGET', meta, 'octavo:lease') == token
   if ours then
     redis.call('ZREM', KEYS[4], id)
@@ -49,8 +38,13 @@ for i = 5, #ARGV, 6 do
     elseif verdict == 'release' then
       redis.call('LPUSH', KEYS[1], id)
     end
-    if user ~= '' then keep(id, user, profile) end
+    result = {1, 0, ''}
+    if user ~= '' then
+      result = append(log, user, queue, id, profile)
+      redis.call('SET', outcomes .. id, string.format('%.0f ', result[1]) .. user, 'PX', log.ttl)
+    end
   end
-  settled[#settled + 1] = ours and 1 or 0
+  settled[#settled + 1] = result
 end
+tell(ARGV[9], ARGV[10])
 return settled

@@ -5,15 +5,20 @@ use std::sync::LazyLock;
 use redis::{RedisResult, Script};
 
 use super::ApalisQueue;
-use crate::queue::{Settlement, Verdict};
+use crate::queue::{
+    Settled, Settlement, Verdict,
+    log::{APPEND, Row, settled},
+};
 
-static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("settle.lua")));
+static SETTLE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[APPEND, include_str!("settle.lua")].concat()));
 
-pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisResult<Vec<bool>> {
+pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisResult<Vec<Settled>> {
     let keys = &queue.keys;
     let mut call = SETTLE.prepare_invoke();
     call.key(&keys.active).key(&keys.scheduled).key(&keys.data).key(&keys.leases).key(&keys.dead);
-    call.arg(&keys.meta).arg(&keys.outcome).arg(queue.outcome_ttl.as_millis()).arg(&keys.large);
+    call.arg(&keys.meta).arg(&keys.outcome).arg(queue.name);
+    queue.log.args(&mut call);
     for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
             Verdict::Done => ("done", String::new()),
@@ -21,8 +26,9 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
             Verdict::Bury(reason) => ("bury", reason.clone()),
             Verdict::Release => ("release", String::new()),
         };
-        let (user, profile) = outcome.as_ref().map_or(("", ""), |o| (o.user.as_str(), o.kept()));
+        let (user, profile) = queue.log.kept(outcome.as_deref());
         call.arg(id).arg(&**lease).arg(verdict).arg(argument).arg(user).arg(profile);
     }
-    call.invoke_async(&mut queue.redis()).await
+    let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
+    Ok(rows.into_iter().map(settled).collect())
 }

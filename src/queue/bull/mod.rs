@@ -17,7 +17,11 @@ use async_trait::async_trait;
 use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 
-use super::{Claim, Counts, Lease, Queue, QueueError, Settlement, new_lease};
+use super::{
+    Claim, Counts, Lease, Queue, QueueError, Settled, Settlement,
+    log::{Keys as Log, RedisLog},
+    new_lease,
+};
 use crate::config;
 use keys::Keys;
 
@@ -31,21 +35,24 @@ pub struct BullQueue {
     redis: ConnectionManager,
     claim_bytes: usize,
     lease: Duration,
+    log: Log,
     wake: Arc<Notify>,
 }
 
 impl BullQueue {
-    /// The queue `name` under the prefix of `bull`, with the limits of `queue`.
+    /// The queue `name` under the prefix of `bull`, with the limits of `queue`; outcomes go to `log`.
     #[must_use]
     pub fn new(
         name: &'static str,
         redis: ConnectionManager,
         bull: &config::Bull,
         queue: &config::Queue,
+        log: &RedisLog,
     ) -> Self {
         let keys = Keys::new(&bull.prefix, name, &new_lease());
         let (claim_bytes, lease) = (queue.claim_bytes, queue.lease);
-        Self { name, keys, redis, claim_bytes, lease, wake: Arc::new(Notify::new()) }
+        let log = log.keys().clone();
+        Self { name, keys, redis, claim_bytes, lease, log, wake: Arc::new(Notify::new()) }
     }
 
     /// The keys that a push changes, and what is woken then.
@@ -74,7 +81,7 @@ impl Queue for BullQueue {
         Ok(claim::claim(self, lease, max, alone).await?)
     }
 
-    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {
         Ok(settle::settle(self, batch).await?)
     }
 

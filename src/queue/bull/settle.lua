@@ -1,14 +1,18 @@
 -- Ends claims: to completed, failed, delayed, or back to wait.
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
--- ARGV  1 prefix of keys, then for each job: id, lock token, verdict, ms to wait before a retry,
---       the outcome or the reason, how many to keep or '', seconds to keep or '', LPUSH or RPUSH
+-- ARGV  1 prefix of keys  2 the queue's name
+--       3 to 7 of the log (append.lua): prefix of entries, prefix of states, ms, bytes, epoch  8 channel  9 our process
+--       then for each job: id, lock token, verdict, ms to wait before a retry, the outcome or the reason,
+--       how many to keep or '', seconds to keep or '', LPUSH or RPUSH, user or '', profile
 --       verdict: completed, failed, retry, release
--- Returns for each job 1, or 0 when the lock is not ours (any more): then nothing was changed.
+-- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
+-- the lock is not ours (any more): then nothing was changed.
 -- Publishes `completed`, `failed`, `delayed`, and `drained` when nothing waits or runs any more. Removes at most 100
 -- jobs of those that are no longer kept at a time.
 
-local prefix = ARGV[1]
+local prefix, queue = ARGV[1], ARGV[2]
+local log = {entries = ARGV[3], state = ARGV[4], ttl = tonumber(ARGV[5]), max = tonumber(ARGV[6]), epoch = ARGV[7]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local settled, worked = {}, false
@@ -86,10 +90,11 @@ local function finish(id, event, set, field, value, count, age)
   redis.call('PUBLISH', prefix .. event, cjson.encode({jobId = id, val = value}))
 end
 
-for i = 2, #ARGV, 8 do
+for i = 10, #ARGV, 10 do
   local id, token, verdict, pause, value = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
   local count, age, push = ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
-  local key = prefix .. id
+  local user, profile = ARGV[i + 8], ARGV[i + 9]
+  local key, result = prefix .. id, {0, 0, ''}
   local ours = redis.call('GET', key .. ':lock') == token
   if ours then
     redis.call('DEL', key .. ':lock')
@@ -118,8 +123,10 @@ for i = 2, #ARGV, 8 do
       wait(id, 'RPUSH')
     end
   end
-  settled[#settled + 1] = ours and 1 or 0
+  if ours then result = user ~= '' and append(log, user, queue, id, profile) or {1, 0, ''} end
+  settled[#settled + 1] = result
 end
+tell(ARGV[8], ARGV[9])
 if worked and redis.call('LLEN', KEYS[1]) == 0 and redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('PUBLISH', prefix .. 'drained', '')
 end

@@ -5,17 +5,22 @@ use std::{sync::LazyLock, time::Duration};
 use redis::{RedisResult, Script};
 
 use super::BullQueue;
-use crate::queue::{Keep, Options, Settlement, Verdict};
+use crate::queue::{
+    Keep, Options, Settled, Settlement, Verdict,
+    log::{APPEND, Row, settled},
+};
 
-static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("settle.lua")));
+static SETTLE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(&[APPEND, include_str!("settle.lua")].concat()));
 
-pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResult<Vec<bool>> {
+pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResult<Vec<Settled>> {
     let keys = &queue.keys;
     let mut call = SETTLE.prepare_invoke();
     for key in [&keys.wait, &keys.active, &keys.delayed, &keys.priority, &keys.paused, &keys.meta_paused] {
         call.key(key);
     }
-    call.key(&keys.stalled).key(&keys.completed).key(&keys.failed).arg(&keys.prefix);
+    call.key(&keys.stalled).key(&keys.completed).key(&keys.failed).arg(&keys.prefix).arg(queue.name);
+    queue.log.args(&mut call);
     for Settlement { id, lease, verdict, options, outcome } in batch {
         let Options { keep_done, keep_failed, lifo, .. } = *options;
         let (verdict, pause, value, keep) = match verdict {
@@ -35,6 +40,9 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
         let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
         call.arg(id).arg(&**lease).arg(verdict).arg(pause.as_millis()).arg(value);
         call.arg(number(count)).arg(number(age)).arg(if lifo { "RPUSH" } else { "LPUSH" });
+        let (user, profile) = queue.log.kept(outcome.as_deref());
+        call.arg(user).arg(profile);
     }
-    call.invoke_async(&mut queue.redis()).await
+    let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
+    Ok(rows.into_iter().map(settled).collect())
 }

@@ -7,14 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
-use super::{Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settlement, State, ids::Ids};
+use super::{
+    Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settled, Settlement, State,
+    ids::Ids,
+    log::{Bounds, drop_old, outcome_of},
+};
 use crate::{
     config,
     embedded::{Embedded, EmbeddedError},
-    outcome::Outcome,
 };
 
 /// The layout's name in logs and metrics.
@@ -27,7 +29,7 @@ pub struct EmbeddedQueue {
     ids: Ids,
     claim_bytes: usize,
     lease: Duration,
-    outcome_ttl: Duration,
+    log: Bounds,
     wake: Notify,
 }
 
@@ -49,7 +51,7 @@ impl EmbeddedQueue {
             ids: Ids::default(),
             claim_bytes: config.claim_bytes,
             lease: config.lease,
-            outcome_ttl: config.outcome_ttl,
+            log: Bounds::new(config),
             wake: Notify::new(),
         })
     }
@@ -69,7 +71,7 @@ impl Queue for EmbeddedQueue {
         claim::claim(self, lease, max, alone).await
     }
 
-    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<bool>, QueueError> {
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {
         settle::settle(self, batch).await
     }
 
@@ -86,9 +88,9 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn rescue(&self) -> Result<usize, QueueError> {
-        let (queue, now) = (self.name, now_ms());
+        let (queue, log, now) = (self.name, self.log, now_ms());
         let work = move |tx: &Transaction<'_>| {
-            tx.prepare_cached("DELETE FROM outcomes WHERE expires < ?")?.execute([now])?;
+            drop_old(tx, &log, now)?;
             take_back(tx, queue, now)
         };
         let rescued = self.file.transaction(work).await?;
@@ -132,12 +134,17 @@ impl Inbox for EmbeddedQueue {
     }
 
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {
-        let (queue, id, now) = (self.name, id.to_owned(), now_ms());
-        Ok(self.file.transaction(move |tx| look(tx, queue, &id, now)).await?)
+        let (queue, id, log, now) = (self.name, id.to_owned(), self.log, now_ms());
+        Ok(self.file.transaction(move |tx| look(tx, (queue, &id), &log, now)).await?)
     }
 }
 
-fn look(tx: &Transaction<'_>, queue: &str, id: &str, now: i64) -> rusqlite::Result<Option<Look>> {
+fn look(
+    tx: &Transaction<'_>,
+    (queue, id): (&str, &str),
+    log: &Bounds,
+    now: i64,
+) -> rusqlite::Result<Option<Look>> {
     let job = "SELECT data, state, due FROM jobs WHERE queue = ? AND id = ?";
     let job = tx.prepare_cached(job)?.query_row((queue, id), |row| {
         let (state, due): (String, i64) = (row.get(1)?, row.get(2)?);
@@ -149,14 +156,7 @@ fn look(tx: &Transaction<'_>, queue: &str, id: &str, now: i64) -> rusqlite::Resu
         };
         Ok((row.get::<_, Vec<u8>>(0)?, state))
     });
-    let outcome = "SELECT user, profile FROM outcomes WHERE queue = ? AND job = ? AND expires >= ?";
-    let outcome = tx
-        .prepare_cached(outcome)?
-        .query_row(params![queue, id, now], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .and_then(|(user, profile)| {
-            RawValue::from_string(profile).ok().map(|profile| Outcome { user, profile })
-        });
+    let outcome = outcome_of(tx, log, (queue, id), now)?;
     Ok(match (job.optional()?, outcome) {
         (Some((data, state)), outcome) => Some(Look { state, data: Some(data), outcome }),
         (None, Some(outcome)) => Some(Look { state: State::Done, data: None, outcome: Some(outcome) }),
@@ -171,7 +171,7 @@ fn take_back(tx: &Transaction<'_>, queue: &str, now: i64) -> rusqlite::Result<us
     tx.prepare_cached(update)?.execute((queue, now))
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 

@@ -1,0 +1,139 @@
+//! What was told lately, and to whom: an outcome counts as heard when a socket that it was told to has stayed.
+//!
+//! A stock client never says that it has heard something. What is written to a connection that breaks soon after may not
+//! have arrived, so it is told again when the room is joined next.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use socketioxide::socket::{DisconnectReason, Sid};
+
+use crate::queue::log::{Mark, Seq};
+
+/// A socket that stays this long after an outcome has heard it, unless it turns out to have been silent since.
+pub(super) const SETTLES: Duration = Duration::from_secs(2);
+
+/// A client that is silent is noticed after Engine.IO's ping interval and timeout, 25 s and 20 s.
+const SILENCE: Duration = Duration::from_secs(50);
+
+/// So many outcomes of one user are remembered beyond [`SETTLES`].
+const REMEMBERED: usize = 1000;
+
+/// What one user was told lately.
+#[derive(Default)]
+pub(super) struct Doubt {
+    told: BTreeMap<Seq, Telling>,
+    /// Those that do not count as heard yet, oldest first.
+    recent: VecDeque<Seq>,
+}
+
+struct Telling {
+    at: Instant,
+    queue: String,
+    to: Vec<Sid>,
+    /// The log was told that it was heard.
+    marked: bool,
+    /// A client has said that it has it.
+    sure: bool,
+}
+
+impl Doubt {
+    /// Notes that `seq` was told to a socket.
+    pub(super) fn told(&mut self, seq: Seq, queue: &str, sid: Sid) {
+        if let Some(telling) = self.told.get_mut(&seq) {
+            telling.to.push(sid);
+            return;
+        }
+        self.forget();
+        let (at, queue, to) = (Instant::now(), queue.to_owned(), vec![sid]);
+        self.told.insert(seq, Telling { at, queue, to, marked: false, sure: false });
+        self.recent.push_back(seq);
+    }
+
+    /// Whether somebody who is connected was told.
+    pub(super) fn has(&self, seq: Seq) -> bool {
+        self.told.contains_key(&seq)
+    }
+
+    /// Whether something does not count as heard yet.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.recent.is_empty()
+    }
+
+    /// What counts as heard from now on.
+    pub(super) fn settle(&mut self, user: &Arc<str>) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        while let Some(seq) = self.recent.front() {
+            if let Some(telling) = self.told.get_mut(seq) {
+                if telling.at.elapsed() < SETTLES {
+                    break;
+                }
+                if !std::mem::replace(&mut telling.marked, true) {
+                    marks.push(heard(user, *seq));
+                }
+            }
+            self.recent.pop_front();
+        }
+        marks
+    }
+
+    /// The client of a socket says that it has all that it was told up to `seq`.
+    pub(super) fn acknowledge(&mut self, user: &Arc<str>, sid: Sid, seq: Seq) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for (seq, telling) in self.told.range_mut(..=seq).filter(|(_, telling)| telling.to.contains(&sid)) {
+            telling.sure = true;
+            if !std::mem::replace(&mut telling.marked, true) {
+                marks.push(heard(user, *seq));
+            }
+        }
+        marks
+    }
+
+    /// A socket has left: what it was told shortly before, and nobody else, was not heard.
+    pub(super) fn left(&mut self, user: &Arc<str>, sid: Sid, reason: DisconnectReason) -> Vec<Mark> {
+        let doubtful = match reason {
+            DisconnectReason::ClientNSDisconnect => Duration::ZERO,
+            DisconnectReason::HeartbeatTimeout => SILENCE,
+            _ => SETTLES,
+        };
+        let mut marks = Vec::new();
+        self.told.retain(|seq, telling| {
+            if telling.sure || telling.at.elapsed() >= doubtful || !telling.to.contains(&sid) {
+                return true;
+            }
+            telling.to.retain(|other| *other != sid);
+            if telling.to.is_empty() && telling.marked {
+                marks.push(Mark { user: Arc::clone(user), seq: *seq, unheard: Some(telling.queue.clone()) });
+            }
+            !telling.to.is_empty()
+        });
+        marks
+    }
+
+    /// Nobody is there any more: what is not in doubt counts as heard.
+    pub(super) fn end(&mut self, user: &Arc<str>) -> Vec<Mark> {
+        let told = std::mem::take(&mut self.told);
+        told.into_iter().filter(|(_, telling)| !telling.marked).map(|(seq, _)| heard(user, seq)).collect()
+    }
+
+    /// Forgets what is certain by now.
+    fn forget(&mut self) {
+        let many = self.told.len() > REMEMBERED;
+        while let Some(first) = self.told.first_entry()
+            && first.get().marked
+            && (many || first.get().at.elapsed() > SILENCE)
+        {
+            first.remove();
+            if many {
+                break;
+            }
+        }
+    }
+}
+
+fn heard(user: &Arc<str>, seq: Seq) -> Mark {
+    Mark { user: Arc::clone(user), seq, unheard: None }
+}

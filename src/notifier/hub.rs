@@ -1,0 +1,251 @@
+//! Who is connected here, and how outcomes get to them: at once, or out of the log.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use socketioxide::{
+    extract::SocketRef,
+    socket::{DisconnectReason, Sid},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    member::{Position, Sent},
+    response::Told,
+    user::User,
+};
+use crate::{
+    backoff::Backoff,
+    queue::log::{Grown, Mark, News, OutcomeLog, Place, Seq},
+    tasks::Tasks,
+};
+
+/// How often it is looked at what counts as heard by now.
+const MARK_EVERY: Duration = Duration::from_millis(500);
+
+/// Marks in one step at the most.
+const MARKS: usize = 1000;
+
+/// How long a socket with a full buffer is left alone.
+const FULL: Duration = Duration::from_millis(20);
+
+/// The connected users, by id.
+pub(super) struct Hub {
+    users: Mutex<HashMap<Arc<str>, Shared>>,
+    /// Those with outcomes that do not count as heard yet.
+    watched: Mutex<Vec<Shared>>,
+    marks: Mutex<Vec<Mark>>,
+    log: Arc<dyn OutcomeLog>,
+    tasks: Tasks,
+    end: CancellationToken,
+}
+
+type Shared = Arc<Mutex<User>>;
+
+impl Hub {
+    pub(super) fn new(log: Arc<dyn OutcomeLog>, tasks: Tasks, end: CancellationToken) -> Arc<Self> {
+        let (users, watched, marks) = Default::default();
+        Arc::new(Self { users, watched, marks, log, tasks, end })
+    }
+
+    /// A socket of `user` that shows what it heard last; it hears all that came after, of every queue.
+    pub(super) fn resume(self: &Arc<Self>, socket: SocketRef, user: &str, from: Position) {
+        let sid = socket.id;
+        let user = self.enter(user, |user| user.resume(socket, from)).0;
+        self.read_for(&user, sid);
+    }
+
+    /// A socket joins the room of `user` for `queue`, and hears what nobody has heard there.
+    pub(super) fn join(self: &Arc<Self>, socket: &SocketRef, user: &str, queue: &str) {
+        let (user, read) = self.enter(user, |user| user.join(socket, queue));
+        if read {
+            self.read_for(&user, socket.id);
+        }
+    }
+
+    /// An outcome of `user` is in the log.
+    pub(super) fn logged(self: &Arc<Self>, user: &str, place: &Place, told: &Told<'_>) {
+        let Some(user) = self.user(user) else { return };
+        let readers = self.with(&user, |user| user.logged(place, told));
+        for sid in readers {
+            self.read_for(&user, sid);
+        }
+    }
+
+    /// The log of `user` has grown by something that is not known here.
+    pub(super) fn grown(self: &Arc<Self>, user: &str) {
+        if let Some(user) = self.user(user) {
+            self.read_for_all(&user);
+        }
+    }
+
+    /// An outcome of `user` is not in the log yet, and should have been.
+    pub(super) fn late(&self, user: &str, told: &Told<'_>) {
+        if let Some(user) = self.user(user) {
+            lock(&user).late(told);
+        }
+    }
+
+    /// The client of a socket has all that it was told up to `seq`.
+    pub(super) fn acknowledge(&self, user: &str, sid: Sid, seq: Seq) {
+        if let Some(user) = self.user(user) {
+            let marks = lock(&user).acknowledge(sid, seq);
+            lock(&self.marks).extend(marks);
+        }
+    }
+
+    /// A socket of `user` has left.
+    pub(super) fn leave(&self, user: &str, sid: Sid, reason: DisconnectReason) {
+        let mut users = lock(&self.users);
+        let Some(shared) = users.get(user).map(Arc::clone) else { return };
+        let mut left = lock(&shared);
+        let marks = left.left(sid, reason);
+        if left.is_empty() {
+            users.remove(user);
+        }
+        drop((left, users));
+        lock(&self.marks).extend(marks);
+    }
+
+    /// Follows what other processes put into the logs.
+    pub(super) async fn follow(
+        self: Arc<Self>,
+        mut news: mpsc::UnboundedReceiver<News>,
+        heard: impl Fn(&[Grown]),
+    ) {
+        while let Some(news) = news.recv().await {
+            match news {
+                News::Grown(grown) => {
+                    for Grown { user, .. } in &grown {
+                        self.grown(user);
+                    }
+                    heard(&grown);
+                }
+                News::Missed => {
+                    let all: Vec<_> = lock(&self.users).values().map(Arc::clone).collect();
+                    for user in &all {
+                        self.read_for_all(user);
+                    }
+                    heard(&[]);
+                }
+            }
+        }
+    }
+
+    /// Tells the log what was heard.
+    pub(super) async fn mark(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(MARK_EVERY);
+        loop {
+            tick.tick().await;
+            let watched = std::mem::take(&mut *lock(&self.watched));
+            for user in watched {
+                let marks = {
+                    let mut user = lock(&user);
+                    user.watched = false;
+                    user.settle()
+                };
+                self.with(&user, |_| ());
+                lock(&self.marks).extend(marks);
+            }
+            let marks = std::mem::take(&mut *lock(&self.marks));
+            for marks in marks.chunks(MARKS) {
+                let mut backoff = Backoff::default();
+                while let Err(error) = self.log.mark(marks).await {
+                    tracing::debug!(%error, "cannot note what was heard, trying again");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
+        }
+    }
+
+    fn user(&self, user: &str) -> Option<Shared> {
+        lock(&self.users).get(user).map(Arc::clone)
+    }
+
+    /// Does something with a user, who is there from then on at the latest.
+    fn enter<T>(&self, user: &str, enter: impl FnOnce(&mut User) -> T) -> (Shared, T) {
+        let mut users = lock(&self.users);
+        let id: Arc<str> = user.into();
+        let user = users.entry(Arc::clone(&id)).or_insert_with(|| Arc::new(Mutex::new(User::new(id))));
+        // Still under the lock, so that nobody takes the user away before the socket is in.
+        let done = enter(&mut lock(user));
+        (Arc::clone(user), done)
+    }
+
+    /// Does something that may tell a user something.
+    fn with<T>(&self, shared: &Shared, act: impl FnOnce(&mut User) -> T) -> T {
+        let mut user = lock(shared);
+        let done = act(&mut user);
+        if user.is_pending() && !std::mem::replace(&mut user.watched, true) {
+            lock(&self.watched).push(Arc::clone(shared));
+        }
+        done
+    }
+
+    fn read_for_all(self: &Arc<Self>, user: &Shared) {
+        let readers = lock(user).grown();
+        for sid in readers {
+            self.read_for(user, sid);
+        }
+    }
+
+    fn read_for(self: &Arc<Self>, user: &Shared, sid: Sid) {
+        let reading = Arc::clone(self).read(Arc::clone(user), sid);
+        let reading = self.end.clone().run_until_cancelled_owned(reading);
+        self.tasks.spawn("read outcomes", reading.map(drop));
+    }
+
+    /// Reads the log for a socket, until it has been told everything or is gone.
+    async fn read(self: Arc<Self>, user: Shared, sid: Sid) {
+        let id = Arc::clone(&lock(&user).id);
+        let mut backoff = Backoff::default();
+        loop {
+            let Some(part) = lock(&user).part(sid) else { return };
+            let page = match self.log.read(&id, part.which()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read outcomes, trying again");
+                    lock(&user).again(sid);
+                    tokio::time::sleep(backoff.next()).await;
+                    continue;
+                }
+            };
+            backoff = Backoff::default();
+            let told = patiently(|| lock(&user).accepts(sid, &part, &page)).await;
+            let Ok(told) = told else { return };
+            if !told {
+                continue;
+            }
+            let epoch: Arc<str> = page.epoch.as_str().into();
+            for entry in &page.entries {
+                let replay = || match self.with(&user, |user| user.replay(sid, &part, &epoch, entry)) {
+                    Sent::Yes => Ok(()),
+                    other => Err(other),
+                };
+                if patiently(replay).await.is_err() {
+                    return;
+                }
+            }
+            lock(&user).read(sid, &part, &page);
+        }
+    }
+}
+
+/// Tries to send until there is room in the socket's buffer, or it is gone.
+async fn patiently<T>(mut send: impl FnMut() -> Result<T, Sent>) -> Result<T, Sent> {
+    loop {
+        match send() {
+            Err(Sent::Full) => tokio::time::sleep(FULL).await,
+            other => return other,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,211 @@
+//! One socket of a user: which rooms it is in, and how far it has been told the user's log.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use socketioxide::{SendError, SocketError, extract::SocketRef};
+
+use super::PROFILE_RESPONSE;
+use crate::queue::log::{Page, Place, Seq, Which};
+
+/// A place in one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Position {
+    /// Which log.
+    pub epoch: Arc<str>,
+    /// The last place that was told.
+    pub seq: Seq,
+}
+
+/// A socket that hears a user's outcomes.
+pub(super) struct Member {
+    pub socket: SocketRef,
+    /// The queues whose rooms it is in; `None` when it hears all, for it has shown what it heard last.
+    rooms: Option<Vec<String>>,
+    /// Rooms that it joined, and has not been told yet what nobody has heard there.
+    joined: VecDeque<String>,
+    /// The last place told of those in the first of them.
+    unheard: Seq,
+    /// Up to where it has been told; `None` until the log was looked at.
+    at: Option<Position>,
+    /// `at` is what the client says, and may be of a log that is gone.
+    unproven: bool,
+    /// The log is being read for it: what is told meanwhile is told by that reading.
+    pub reading: bool,
+    /// The log may have grown since it was read last.
+    pub news: bool,
+}
+
+/// What is to be done for a socket when an outcome comes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Tell it.
+    Tell,
+    /// Nothing: it has it, will read it, or is not in the room.
+    Nothing,
+    /// Read the log: something before it was missed.
+    Read,
+}
+
+/// How an emit ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Yes,
+    /// Too many packets wait for this socket.
+    Full,
+    /// It is gone.
+    Gone,
+}
+
+/// A part of the log that is to be read for a socket.
+pub(super) enum Part {
+    /// What nobody has heard in a room that it joined.
+    Unheard { queue: String, after: Seq, to: Option<Seq> },
+    /// What came after what it was told.
+    After(Seq),
+}
+
+impl Part {
+    pub(super) fn which(&self) -> Which<'_> {
+        match self {
+            Self::Unheard { queue, after, to } => Which::Unheard { queue, after: *after, to: *to },
+            Self::After(seq) => Which::After(*seq),
+        }
+    }
+}
+
+/// Tells a client that outcomes may be missing: it should ask for its state anew, and go on from here.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resync<'a> {
+    epoch: &'a str,
+    seq: Seq,
+}
+
+const RESYNC_REQUIRED: &str = "resync_required";
+
+impl Member {
+    /// A socket that is in no room yet; `resumes` is what it says that it heard last:
+    /// then the log is to be read for it.
+    pub(super) fn new(socket: SocketRef, resumes: Option<Position>) -> Self {
+        let to_read = resumes.is_some();
+        Self {
+            socket,
+            rooms: (!to_read).then(Vec::new),
+            joined: VecDeque::new(),
+            unheard: 0,
+            at: resumes,
+            unproven: to_read,
+            reading: to_read,
+            news: to_read,
+        }
+    }
+
+    /// Puts it into the room of `queue`.
+    pub(super) fn join(&mut self, queue: &str) {
+        if let Some(rooms) = self.rooms.as_mut().filter(|rooms| !rooms.iter().any(|room| room == queue)) {
+            rooms.push(queue.to_owned());
+        }
+        if !self.joined.iter().any(|room| room == queue) {
+            self.joined.push_back(queue.to_owned());
+        }
+        self.news = true;
+    }
+
+    pub(super) fn hears(&self, queue: &str) -> bool {
+        self.rooms.as_ref().is_none_or(|rooms| rooms.iter().any(|room| room == queue))
+    }
+
+    /// What to do with the outcome that was put at `place`.
+    pub(super) fn next(&mut self, queue: &str, place: &Place) -> Next {
+        if self.reading {
+            self.news = true;
+            return Next::Nothing;
+        }
+        let Some(at) = &mut self.at else { return Next::Read };
+        // A log that begins anew follows on whatever was there before.
+        let follows = if at.epoch == place.epoch { at.seq == place.before } else { place.before == 0 };
+        if at.epoch == place.epoch && place.seq <= at.seq {
+            return Next::Nothing;
+        }
+        if !follows {
+            return Next::Read;
+        }
+        if self.hears(queue) {
+            return Next::Tell;
+        }
+        self.told(&place.epoch, place.seq);
+        Next::Nothing
+    }
+
+    /// Notes that it was told everything up to a place.
+    pub(super) fn told(&mut self, epoch: &Arc<str>, seq: Seq) {
+        self.at = Some(Position { epoch: Arc::clone(epoch), seq });
+    }
+
+    /// The part of the log to read next; `None` when it has been told everything.
+    pub(super) fn part(&mut self) -> Option<Part> {
+        if let Some(queue) = self.joined.front() {
+            let to = self.at.as_ref().map(|at| at.seq);
+            return Some(Part::Unheard { queue: queue.clone(), after: self.unheard, to });
+        }
+        if !std::mem::take(&mut self.news) {
+            return None;
+        }
+        self.at.as_ref().map(|at| Part::After(at.seq))
+    }
+
+    /// Whether the outcomes of a page are to be told. When they are not, the client hears that it must resync.
+    pub(super) fn accepts(&mut self, part: &Part, page: &Page) -> Result<bool, Sent> {
+        let (Part::After(_), Some(at)) = (part, &self.at) else { return Ok(true) };
+        let epoch: Arc<str> = page.epoch.as_str().into();
+        let unknown = self.unproven && (at.epoch != epoch || at.seq > page.last);
+        if unknown || (self.rooms.is_none() && page.floor > at.seq) {
+            self.emit(RESYNC_REQUIRED, &Resync { epoch: &epoch, seq: page.last })?;
+            self.unproven = false;
+            self.told(&epoch, page.last);
+            return Ok(false);
+        }
+        self.unproven = false;
+        Ok(true)
+    }
+
+    /// Notes that a page was told to its end.
+    pub(super) fn read(&mut self, part: &Part, page: &Page) {
+        let epoch: Arc<str> = page.epoch.as_str().into();
+        let end = page.entries.last().map(|entry| entry.seq);
+        match part {
+            Part::Unheard { .. } => {
+                if self.at.is_none() {
+                    self.told(&epoch, page.last);
+                }
+                self.unheard = end.unwrap_or(self.unheard);
+                if !page.more {
+                    (self.unheard, self.news) = (0, true);
+                    self.joined.pop_front();
+                }
+            }
+            Part::After(_) => {
+                self.told(&epoch, end.filter(|_| page.more).unwrap_or(page.last));
+                self.news |= page.more;
+            }
+        }
+    }
+
+    /// Emits an outcome.
+    pub(super) fn send(&self, response: &RawValue) -> Sent {
+        self.emit(PROFILE_RESPONSE, response).err().unwrap_or(Sent::Yes)
+    }
+
+    fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), Sent> {
+        self.socket.emit(event, data).map_err(|error| match error {
+            SendError::Socket(SocketError::InternalChannelFull) => Sent::Full,
+            SendError::Socket(SocketError::Closed) => Sent::Gone,
+            SendError::Serialize(error) => {
+                tracing::error!(%error, event, "an event cannot be written");
+                Sent::Yes
+            }
+        })
+    }
+}

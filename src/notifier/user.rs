@@ -1,0 +1,220 @@
+//! All sockets of one user here, and what they were told.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::value::RawValue;
+use socketioxide::{
+    extract::SocketRef,
+    socket::{DisconnectReason, Sid},
+};
+
+use super::{
+    doubt::Doubt,
+    member::{Member, Next, Part, Position, Sent},
+    response::Told,
+};
+use crate::queue::log::{Entry, Mark, Page, Place, Seq};
+
+/// An outcome that was told early comes into the log within this, or is told again.
+const EARLY: Duration = Duration::from_mins(1);
+
+/// The sockets of one user.
+pub(super) struct User {
+    pub id: Arc<str>,
+    /// The hub looks at it again, for something does not count as heard yet.
+    pub watched: bool,
+    members: Vec<Member>,
+    doubt: Doubt,
+    /// What was told before it was in the log.
+    early: VecDeque<Early>,
+}
+
+struct Early {
+    at: Instant,
+    queue: String,
+    job: String,
+    to: Vec<Sid>,
+}
+
+impl User {
+    pub(super) fn new(id: Arc<str>) -> Self {
+        let (members, doubt, early) = (Vec::new(), Doubt::default(), VecDeque::new());
+        Self { id, watched: false, members, doubt, early }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.doubt.is_pending()
+    }
+
+    /// A socket that shows what it heard last: the log is to be read for it.
+    pub(super) fn resume(&mut self, socket: SocketRef, from: Position) {
+        self.members.push(Member::new(socket, Some(from)));
+    }
+
+    /// A socket joins the room of `queue`; `true` when the log is to be read for it.
+    pub(super) fn join(&mut self, socket: &SocketRef, queue: &str) -> bool {
+        let found = self.members.iter().position(|member| member.socket.id == socket.id);
+        let at = found.unwrap_or_else(|| {
+            self.members.push(Member::new(socket.clone(), None));
+            self.members.len() - 1
+        });
+        self.members[at].join(queue);
+        !std::mem::replace(&mut self.members[at].reading, true)
+    }
+
+    /// An outcome was put into the log: tells it, and gives the sockets that the log is to be read for.
+    pub(super) fn logged(&mut self, place: &Place, told: &Told<'_>) -> Vec<Sid> {
+        let mut response = None;
+        let mut readers = Vec::new();
+        for at in 0..self.members.len() {
+            let member = &mut self.members[at];
+            let read = match member.next(told.queue, place) {
+                Next::Nothing => false,
+                Next::Read => true,
+                Next::Tell => {
+                    let response =
+                        response.get_or_insert_with(|| told.response(Some((&place.epoch, place.seq))));
+                    self.tell(at, &place.epoch, place.seq, told, response.as_deref().ok()) == Sent::Full
+                }
+            };
+            if read {
+                let member = &mut self.members[at];
+                (member.reading, member.news) = (true, true);
+                readers.push(member.socket.id);
+            }
+        }
+        readers
+    }
+
+    /// The log has grown; gives the sockets that it is to be read for.
+    pub(super) fn grown(&mut self) -> Vec<Sid> {
+        let news = |member: &mut Member| {
+            member.news = true;
+            (!std::mem::replace(&mut member.reading, true)).then_some(member.socket.id)
+        };
+        self.members.iter_mut().filter_map(news).collect()
+    }
+
+    /// Tells an outcome that is not in the log yet, and remembers to whom.
+    pub(super) fn late(&mut self, told: &Told<'_>) {
+        self.early.retain(|early| early.at.elapsed() < EARLY);
+        let Ok(response) = told.response(None) else { return };
+        let tell = |member: &Member| {
+            (!member.reading && member.hears(told.queue) && member.send(&response) == Sent::Yes)
+                .then_some(member.socket.id)
+        };
+        let to = self.members.iter().filter_map(tell).collect();
+        let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
+        self.early.push_back(Early { at: Instant::now(), queue, job, to });
+    }
+
+    /// The part of the log to read next for a socket; `None` when there is none, or the socket is gone.
+    pub(super) fn part(&mut self, sid: Sid) -> Option<Part> {
+        let member = self.members.iter_mut().find(|member| member.socket.id == sid)?;
+        let part = member.part();
+        member.reading = part.is_some();
+        part
+    }
+
+    /// What was to be read could not be.
+    pub(super) fn again(&mut self, sid: Sid) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
+            member.news = true;
+        }
+    }
+
+    /// Whether the outcomes of a page are to be told to a socket.
+    pub(super) fn accepts(&mut self, sid: Sid, part: &Part, page: &Page) -> Result<bool, Sent> {
+        let member = self.members.iter_mut().find(|member| member.socket.id == sid);
+        member.map_or(Err(Sent::Gone), |member| member.accepts(part, page))
+    }
+
+    /// Tells an outcome out of the log to a socket, unless it has it.
+    pub(super) fn replay(&mut self, sid: Sid, part: &Part, epoch: &Arc<str>, entry: &Entry) -> Sent {
+        let Some(at) = self.members.iter().position(|member| member.socket.id == sid) else {
+            return Sent::Gone;
+        };
+        let Entry { seq, queue, job, profile } = entry;
+        let told = Told { queue, job, profile };
+        let has = match part {
+            Part::Unheard { .. } => self.doubt.has(*seq),
+            Part::After(_) => !self.members[at].hears(queue),
+        };
+        if has {
+            return Sent::Yes;
+        }
+        let response = told.response(Some((epoch, *seq)));
+        match part {
+            Part::After(_) => self.tell(at, epoch, *seq, &told, response.as_deref().ok()),
+            Part::Unheard { .. } => self.send(at, *seq, &told, response.as_deref().ok()),
+        }
+    }
+
+    /// Notes that a page was told to a socket to its end.
+    pub(super) fn read(&mut self, sid: Sid, part: &Part, page: &Page) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
+            member.read(part, page);
+        }
+    }
+
+    /// The client of a socket has all that it was told up to `seq`.
+    pub(super) fn acknowledge(&mut self, sid: Sid, seq: Seq) -> Vec<Mark> {
+        self.doubt.acknowledge(&self.id, sid, seq)
+    }
+
+    /// A socket has left.
+    pub(super) fn left(&mut self, sid: Sid, reason: DisconnectReason) -> Vec<Mark> {
+        self.members.retain(|member| member.socket.id != sid);
+        let mut marks = self.doubt.left(&self.id, sid, reason);
+        if self.members.is_empty() {
+            marks.extend(self.doubt.end(&self.id));
+        }
+        marks
+    }
+
+    /// What counts as heard from now on.
+    pub(super) fn settle(&mut self) -> Vec<Mark> {
+        self.doubt.settle(&self.id)
+    }
+
+    /// Tells the next outcome of the log to a socket.
+    fn tell(
+        &mut self,
+        at: usize,
+        epoch: &Arc<str>,
+        seq: Seq,
+        told: &Told<'_>,
+        response: Option<&RawValue>,
+    ) -> Sent {
+        let sent = self.send(at, seq, told, response);
+        if sent == Sent::Yes {
+            self.members[at].told(epoch, seq);
+        }
+        sent
+    }
+
+    fn send(&mut self, at: usize, seq: Seq, told: &Told<'_>, response: Option<&RawValue>) -> Sent {
+        let member = &self.members[at];
+        let sid = member.socket.id;
+        let early = self
+            .early
+            .iter()
+            .any(|early| early.job == told.job && early.queue == told.queue && early.to.contains(&sid));
+        let sent = match response {
+            Some(response) if !early => member.send(response),
+            _ => Sent::Yes,
+        };
+        if sent == Sent::Yes {
+            self.doubt.told(seq, told.queue, sid);
+        }
+        sent
+    }
+}

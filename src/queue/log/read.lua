@@ -1,0 +1,50 @@
+-- Reads a user's log.
+-- KEYS  1 entries (zset)  2 state (hash); see append.lua
+-- ARGV  1 how old an entry may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
+--       4 only those after this seq  5 only what nobody has heard, of this queue; or nothing
+--       6 with a queue: none after this seq, or nothing
+-- Returns {epoch or '', seq of the last, seq of the last that was dropped, entries, 1 if there are more}.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local oldest = now - ARGV[1] * 1000
+local max, max_bytes, after = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local s = redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'floor')
+local entries, bytes, more = {}, 0, 0
+
+local function add(entry)
+  entries[#entries + 1] = entry
+  bytes = bytes + #entry
+end
+
+if ARGV[5] then
+  local seqs, to = {}, tonumber(ARGV[6]) or math.huge
+  local fields = redis.call('HGETALL', KEYS[2])
+  for i = 1, #fields, 2 do
+    local seq = fields[i]:match('^u:(%d+)$')
+    if seq and fields[i + 1] == ARGV[5] then
+      local n = tonumber(seq)
+      if n > tonumber(after) and n <= to and n >= oldest then seqs[#seqs + 1] = n end
+    end
+  end
+  table.sort(seqs)
+  for _, n in ipairs(seqs) do
+    if #entries == max or bytes >= max_bytes then
+      more = 1
+      break
+    end
+    local seq = string.format('%.0f', n)
+    local found = redis.call('ZRANGEBYSCORE', KEYS[1], seq, seq)
+    if found[1] then add(found[1]) end
+  end
+else
+  local from = '(' .. string.format('%.0f', math.max(after, oldest))
+  while #entries < max and bytes < max_bytes do
+    local found = redis.call('ZRANGEBYSCORE', KEYS[1], from, '+inf', 'LIMIT', 0, 1)
+    if not found[1] then break end
+    add(found[1])
+    from = '(' .. found[1]:match('^%d+')
+  end
+  more = redis.call('ZCOUNT', KEYS[1], from, '+inf') > 0 and 1 or 0
+end
+return {s[1] or '', tonumber(s[2]) or 0, tonumber(s[3]) or 0, entries, more}

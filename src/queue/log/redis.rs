@@ -1,0 +1,155 @@
+//! The log in Redis.
+
+use std::{sync::LazyLock, time::Duration};
+
+use async_trait::async_trait;
+use redis::{RedisResult, Script, ScriptInvocation, aio::ConnectionManager};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use super::{Entry, Mark, News, OutcomeLog, PAGE, PAGE_BYTES, Page, Place, Seq, Which};
+use crate::{
+    config,
+    outcome::Outcome,
+    queue::{Channel, Lease, QueueError, Settled, new_lease},
+};
+
+/// Stands before the scripts that end claims.
+pub(in crate::queue) const APPEND: &str = include_str!("append.lua");
+
+static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("read.lua")));
+static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mark.lua")));
+
+/// Bytes that an entry has at the most beside what the user is told, unless its job's id is very long.
+const HEADER: usize = 1024;
+
+/// The names of the keys, and the bounds, of all logs.
+#[derive(Debug, Clone)]
+pub(in crate::queue) struct Keys {
+    /// Prefix of the entries of one user.
+    entries: String,
+    /// Prefix of the state of one user's log.
+    state: String,
+    /// Where all processes hear which logs have grown.
+    channel: String,
+    /// Our process, on that channel.
+    process: Lease,
+    ttl: Duration,
+    max_bytes: usize,
+}
+
+impl Keys {
+    pub(in crate::queue) fn new(config: &config::Queue) -> Self {
+        let key = |name: &str| format!("{}octavo:{name}", config.prefix);
+        Self {
+            entries: key("log:"),
+            state: key("log-state:"),
+            channel: key("grown"),
+            process: new_lease(),
+            ttl: config.outcome_ttl,
+            max_bytes: config.outcome_bytes,
+        }
+    }
+
+    /// Adds what a script that ends claims needs to know of the log: seven arguments.
+    pub(in crate::queue) fn args(&self, call: &mut ScriptInvocation<'_>) {
+        call.arg(&self.entries)
+            .arg(&self.state)
+            .arg(self.ttl.as_millis())
+            .arg(self.max_bytes)
+            .arg(&*new_lease())
+            .arg(&self.channel)
+            .arg(&*self.process);
+    }
+
+    /// The user of an outcome, and what is kept of it.
+    pub(in crate::queue) fn kept<'o>(&self, outcome: Option<&'o Outcome>) -> (&'o str, &'o str) {
+        outcome.map_or(("", ""), |outcome| (outcome.user.as_str(), outcome.kept(self.max_bytes - HEADER)))
+    }
+
+    /// One outcome, if it is kept still.
+    pub(in crate::queue) async fn entry(
+        &self,
+        redis: &mut ConnectionManager,
+        user: &str,
+        seq: Seq,
+    ) -> RedisResult<Option<Entry>> {
+        let entries = format!("{}{user}", self.entries);
+        let found: Vec<Vec<u8>> =
+            redis::cmd("ZRANGEBYSCORE").arg(entries).arg(seq).arg(seq).query_async(redis).await?;
+        Ok(found.into_iter().next().and_then(parse))
+    }
+}
+
+/// What a script that ends claims gives for one job: not ours, settled, or its place in the log.
+pub(in crate::queue) type Row = (i64, Seq, String);
+
+/// What became of a settlement, as its script tells it.
+pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
+    match seq {
+        0 => Settled::Lost,
+        1 => Settled::Quietly,
+        _ => Settled::Logged(Place { seq, before, epoch: epoch.into() }),
+    }
+}
+
+/// The logs in Redis.
+pub struct RedisLog {
+    keys: Keys,
+    redis: ConnectionManager,
+}
+
+impl RedisLog {
+    /// The logs under the prefix of `config`.
+    #[must_use]
+    pub fn new(redis: ConnectionManager, config: &config::Queue) -> Self {
+        Self { keys: Keys::new(config), redis }
+    }
+
+    pub(in crate::queue) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The channel on which all processes tell which logs have grown, for who wants the `news`.
+    #[must_use]
+    pub fn channel(&self, news: mpsc::UnboundedSender<News>) -> Channel {
+        Channel { name: self.keys.channel.clone(), process: self.keys.process.to_string(), news }
+    }
+}
+
+#[async_trait]
+impl OutcomeLog for RedisLog {
+    async fn read(&self, user: &str, which: Which<'_>) -> Result<Page, QueueError> {
+        let mut call = READ.prepare_invoke();
+        call.key(format!("{}{user}", self.keys.entries)).key(format!("{}{user}", self.keys.state));
+        call.arg(self.keys.ttl.as_millis()).arg(PAGE).arg(PAGE_BYTES);
+        match which {
+            Which::After(seq) => call.arg(seq),
+            Which::Unheard { queue, after, to } => call.arg(after).arg(queue).arg(to),
+        };
+        let (epoch, last, floor, entries, more): (String, Seq, Seq, Vec<Vec<u8>>, bool) =
+            call.invoke_async(&mut self.redis.clone()).await?;
+        let entries = entries.into_iter().filter_map(parse).collect();
+        Ok(Page { epoch, last, floor, entries, more })
+    }
+
+    async fn mark(&self, marks: &[Mark]) -> Result<(), QueueError> {
+        let mut call = MARK.prepare_invoke();
+        call.arg(&self.keys.state);
+        for Mark { user, seq, unheard } in marks {
+            call.arg(&**user).arg(*seq).arg(unheard.as_deref().unwrap_or_default());
+        }
+        Ok(call.invoke_async(&mut self.redis.clone()).await?)
+    }
+}
+
+/// An entry as append.lua writes it.
+fn parse(entry: Vec<u8>) -> Option<Entry> {
+    let entry = String::from_utf8(entry).ok()?;
+    let mut parts = entry.splitn(4, '\n');
+    let seq = parts.next()?.parse().ok()?;
+    let queue = parts.next()?.to_owned();
+    let length = parts.next()?.parse().ok()?;
+    let (job, profile) = parts.next()?.split_at_checked(length)?;
+    Some(Entry { seq, queue, job: job.to_owned(), profile: RawValue::from_string(profile.to_owned()).ok()? })
+}
