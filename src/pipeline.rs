@@ -171,8 +171,10 @@ impl<D: Domain> Handler for Pipeline<D> {
         }
     }
 
-    fn late(&self, job: &Job, outcome: &Outcome) {
-        self.notifier.late(job.queue, &job.id, outcome);
+    fn late(&self, queue: &'static str, settlement: &Settlement) {
+        if let Some(outcome) = &settlement.outcome {
+            self.notifier.late(queue, &settlement.id, outcome);
+        }
     }
 
     fn ended(&self, settled: &Settled, job: &Job, report: Report) {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    member::{Position, Sent},
+    member::{Part, Position, Sent},
     response::Told,
     user::User,
 };
@@ -40,6 +40,8 @@ pub(super) struct Hub {
     /// Those with outcomes that do not count as heard yet.
     watched: Mutex<Vec<Shared>>,
     marks: Mutex<Vec<Mark>>,
+    /// Held while the log is told.
+    marking: tokio::sync::Mutex<()>,
     log: Arc<dyn OutcomeLog>,
     tasks: Tasks,
     end: CancellationToken,
@@ -49,8 +51,8 @@ type Shared = Arc<Mutex<User>>;
 
 impl Hub {
     pub(super) fn new(log: Arc<dyn OutcomeLog>, tasks: Tasks, end: CancellationToken) -> Arc<Self> {
-        let (users, watched, marks) = Default::default();
-        Arc::new(Self { users, watched, marks, log, tasks, end })
+        let (users, watched, marks, marking) = Default::default();
+        Arc::new(Self { users, watched, marks, marking, log, tasks, end })
     }
 
     /// A socket of `user` that shows what it heard last; it hears all that came after, of every queue.
@@ -137,7 +139,7 @@ impl Hub {
         }
     }
 
-    /// Tells the log what was heard.
+    /// Tells the log what was heard, every so often.
     pub(super) async fn mark(self: Arc<Self>) {
         let mut tick = tokio::time::interval(MARK_EVERY);
         loop {
@@ -152,14 +154,22 @@ impl Hub {
                 self.with(&user, |_| ());
                 lock(&self.marks).extend(marks);
             }
-            let marks = std::mem::take(&mut *lock(&self.marks));
-            for marks in marks.chunks(MARKS) {
-                let mut backoff = Backoff::default();
-                while let Err(error) = self.log.mark(marks).await {
-                    tracing::debug!(%error, "cannot note what was heard, trying again");
-                    tokio::time::sleep(backoff.next()).await;
-                }
+            self.flush().await;
+        }
+    }
+
+    /// Tells the log what was heard so far; an error leaves it for the next time.
+    async fn flush(&self) {
+        let _marking = self.marking.lock().await;
+        let mut marks = std::mem::take(&mut *lock(&self.marks));
+        while !marks.is_empty() {
+            let some = marks.len().min(MARKS);
+            if let Err(error) = self.log.mark(&marks[..some]).await {
+                tracing::debug!(%error, "cannot note what was heard, trying again");
+                lock(&self.marks).splice(0..0, marks);
+                return;
             }
+            marks.drain(..some);
         }
     }
 
@@ -206,6 +216,9 @@ impl Hub {
         let mut backoff = Backoff::default();
         loop {
             let Some(part) = lock(&user).part(sid) else { return };
+            if let Part::Unheard { .. } = part {
+                self.flush().await;
+            }
             let page = match self.log.read(&id, part.which()).await {
                 Ok(page) => page,
                 Err(error) => {

@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 
-use super::PROFILE_RESPONSE;
+use super::{
+    PROFILE_RESPONSE,
+    response::{PROFILE_LOGGED, Told},
+};
 use crate::queue::log::{Page, Place, Seq, Which};
 
 /// A place in one log.
@@ -196,6 +199,11 @@ impl Member {
     /// Emits an outcome.
     pub(super) fn send(&self, response: &RawValue) -> Sent {
         self.emit(PROFILE_RESPONSE, response).err().unwrap_or(Sent::Yes)
+    }
+
+    /// Emits the place of an outcome that was told before it had one.
+    pub(super) fn send_place(&self, told: &Told<'_>, epoch: &str, seq: Seq) -> Sent {
+        self.emit(PROFILE_LOGGED, &told.place(epoch, seq)).err().unwrap_or(Sent::Yes)
     }
 
     fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), Sent> {

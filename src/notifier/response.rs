@@ -34,7 +34,15 @@ pub(super) struct Told<'a> {
     pub profile: &'a RawValue,
 }
 
+/// The event that tells the place of an outcome that was told before it had one.
+pub(super) const PROFILE_LOGGED: &str = "Profile_Logged";
+
 impl<'a> Told<'a> {
+    /// `{Job: {Id, Queue}, Seq, Epoch}`.
+    pub(super) fn place(&self, epoch: &'a str, seq: Seq) -> impl Serialize + 'a {
+        Added { job: Job { id: self.job, queue: self.queue }, seq: Some(seq), epoch: Some(epoch) }
+    }
+
     pub(super) fn of(queue: &'a str, job: &'a str, outcome: &'a Outcome) -> Self {
         Self { queue, job, profile: &outcome.profile }
     }

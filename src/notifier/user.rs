@@ -40,6 +40,12 @@ struct Early {
     to: Vec<Sid>,
 }
 
+impl Early {
+    fn is_of(&self, told: &Told<'_>) -> bool {
+        self.job == told.job && self.queue == told.queue
+    }
+}
+
 impl User {
     pub(super) fn new(id: Arc<str>) -> Self {
         let (members, doubt, early) = (Vec::new(), Doubt::default(), VecDeque::new());
@@ -107,13 +113,18 @@ impl User {
     pub(super) fn late(&mut self, told: &Told<'_>) {
         self.early.retain(|early| early.at.elapsed() < EARLY);
         let Ok(response) = told.response(None) else { return };
-        let tell = |member: &Member| {
-            (!member.reading && member.hears(told.queue) && member.send(&response) == Sent::Yes)
-                .then_some(member.socket.id)
-        };
-        let to = self.members.iter().filter_map(tell).collect();
-        let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
-        self.early.push_back(Early { at: Instant::now(), queue, job, to });
+        if !self.early.iter().any(|early| early.is_of(told)) {
+            let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
+            self.early.push_back(Early { at: Instant::now(), queue, job, to: Vec::new() });
+        }
+        let Some(early) = self.early.iter_mut().find(|early| early.is_of(told)) else { return };
+        for member in &self.members {
+            let sid = member.socket.id;
+            let wants = !member.reading && member.hears(told.queue) && !early.to.contains(&sid);
+            if wants && member.send(&response) == Sent::Yes {
+                early.to.push(sid);
+            }
+        }
     }
 
     /// The part of the log to read next for a socket; `None` when there is none, or the socket is gone.
@@ -154,7 +165,7 @@ impl User {
         let response = told.response(Some((epoch, *seq)));
         match part {
             Part::After(_) => self.tell(at, epoch, *seq, &told, response.as_deref().ok()),
-            Part::Unheard { .. } => self.send(at, *seq, &told, response.as_deref().ok()),
+            Part::Unheard { .. } => self.send(at, epoch, *seq, &told, response.as_deref().ok()),
         }
     }
 
@@ -194,23 +205,28 @@ impl User {
         told: &Told<'_>,
         response: Option<&RawValue>,
     ) -> Sent {
-        let sent = self.send(at, seq, told, response);
+        let sent = self.send(at, epoch, seq, told, response);
         if sent == Sent::Yes {
             self.members[at].told(epoch, seq);
         }
         sent
     }
 
-    fn send(&mut self, at: usize, seq: Seq, told: &Told<'_>, response: Option<&RawValue>) -> Sent {
+    fn send(
+        &mut self,
+        at: usize,
+        epoch: &str,
+        seq: Seq,
+        told: &Told<'_>,
+        response: Option<&RawValue>,
+    ) -> Sent {
         let member = &self.members[at];
         let sid = member.socket.id;
-        let early = self
-            .early
-            .iter()
-            .any(|early| early.job == told.job && early.queue == told.queue && early.to.contains(&sid));
+        let early = self.early.iter().any(|early| early.is_of(told) && early.to.contains(&sid));
         let sent = match response {
-            Some(response) if !early => member.send(response),
-            _ => Sent::Yes,
+            Some(_) if early => member.send_place(told, epoch, seq),
+            Some(response) => member.send(response),
+            None => Sent::Yes,
         };
         if sent == Sent::Yes {
             self.doubt.told(seq, told.queue, sid);

@@ -153,7 +153,7 @@ pub struct Settlement {
     /// What its producer asked of the queue.
     pub options: Options,
     /// The outcome, kept in the same step.
-    pub outcome: Option<Arc<Outcome>>,
+    pub outcome: Option<Outcome>,
 }
 
 /// What became of a settlement.

@@ -1,14 +1,24 @@
 //! Gathers settlements: while one batch is on its way to the queue, the next comes together. No timer.
 
-use std::sync::Arc;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{Queue, Settled, Settlement, worker::Handler};
 use crate::backoff::Backoff;
 
 /// Settlements in one batch at the most: more makes one script long and others wait.
 const BATCH: usize = 100;
+
+/// Nobody waits longer than this to hear an outcome because the queue does not answer.
+const LATE: Duration = Duration::from_millis(250);
 
 /// Bytes of outcomes in one batch at the most, unless a single one has more.
 const BATCH_BYTES: usize = 4 << 20;
@@ -42,12 +52,41 @@ pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut se
     while settlements.recv_many(&mut waiting, BATCH).await > 0 {
         while !waiting.is_empty() {
             let (batch, answers): (Vec<_>, Vec<_>) = waiting.drain(..within_bytes(&waiting)).unzip();
-            let settled = settle(&*queue, &batch).await;
+            let mut settling = pin!(settle(&*queue, &batch));
+            let settled = match timeout(LATE, &mut settling).await {
+                Ok(settled) => settled,
+                Err(_) => {
+                    late(&*handler, queue.name(), &batch, &mut waiting, &mut settlements, settling).await
+                }
+            };
             for ((settlement, answer), settled) in batch.iter().zip(answers).zip(settled) {
                 handler.settled(queue.name(), settlement, &settled);
                 if answer.send(settled).is_err() {
                     tracing::debug!(job = settlement.id, "nobody waits for this settlement any more");
                 }
+            }
+        }
+    }
+}
+
+/// Goes on settling while the queue is away, and has everything told that comes meanwhile.
+async fn late(
+    handler: &dyn Handler,
+    queue: &'static str,
+    batch: &[Settlement],
+    waiting: &mut Vec<(Settlement, oneshot::Sender<Settled>)>,
+    settlements: &mut Settlements,
+    mut settling: Pin<&mut impl Future<Output = Vec<Settled>>>,
+) -> Vec<Settled> {
+    for settlement in batch.iter().chain(waiting.iter().map(|(settlement, _)| settlement)) {
+        handler.late(queue, settlement);
+    }
+    loop {
+        tokio::select! {
+            settled = &mut settling => return settled,
+            Some(more) = settlements.recv(), if waiting.len() < BATCH => {
+                handler.late(queue, &more.0);
+                waiting.push(more);
             }
         }
     }

@@ -1,16 +1,13 @@
 //! An apalis worker on a queue: claims as many jobs as there are free slots, keeps their leases, runs them, and
 //! settles them.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use apalis_core::{
     monitor::Monitor,
     worker::{builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
 };
-use futures_util::{
-    FutureExt,
-    future::{Either, select},
-};
+use futures_util::FutureExt;
 use rand::RngExt;
 use tokio::{
     sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, mpsc},
@@ -36,9 +33,6 @@ const IDLE_LOOK: Duration = Duration::from_secs(5);
 /// How often leases are renewed, and those that have run out are looked for, at least.
 const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
-/// A user waits no longer than this for the queue to keep an outcome.
-const LATE: Duration = Duration::from_millis(100);
-
 /// Runs one claimed job to its end.
 #[async_trait::async_trait]
 pub trait Handler: Send + Sync + 'static {
@@ -48,8 +42,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Hears what became of a settlement of `queue`, in the order of the log and at once.
     fn settled(&self, queue: &'static str, settlement: &Settlement, settled: &Settled);
 
-    /// Hears that settling takes long: the queue is away, and the outcome is not in the log yet.
-    fn late(&self, job: &Job, outcome: &Outcome);
+    /// Hears that a settlement of `queue` takes long: the outcome is not in the log yet.
+    fn late(&self, queue: &'static str, settlement: &Settlement);
 
     /// Hears, at the very end of a job, what became of it.
     fn ended(&self, settled: &Settled, job: &Job, report: Report);
@@ -158,18 +152,9 @@ impl Consumer {
     async fn run(&self, claimed: Claimed) {
         let job = &claimed.job;
         let Handled { verdict, outcome, report } = self.handler.handle(job).await;
-        let (id, lease, outcome) = (job.id.clone(), Lease::clone(&job.lease), outcome.map(Arc::new));
-        let settlement = Settlement { id, lease, verdict, options: job.options, outcome: outcome.clone() };
-        let settled = pin!(self.settler.settle(settlement));
-        let settled = match select(settled, pin!(tokio::time::sleep(LATE))).await {
-            Either::Left((settled, _)) => settled,
-            Either::Right(((), settled)) => {
-                if let Some(outcome) = &outcome {
-                    self.handler.late(job, outcome);
-                }
-                settled.await
-            }
-        };
+        let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
+        let settled =
+            self.settler.settle(Settlement { id, lease, verdict, options: job.options, outcome }).await;
         self.handler.ended(&settled, job, report);
     }
 

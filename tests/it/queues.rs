@@ -475,7 +475,7 @@ async fn state(queue: &Fixture, id: &str) -> State {
 }
 
 async fn settle(queue: &Fixture, job: &Job, verdict: Verdict, user: Option<&str>) -> bool {
-    let outcome = user.map(|user| Arc::new(Outcome::failure(user.to_owned(), "told").unwrap()));
+    let outcome = user.map(|user| Outcome::failure(user.to_owned(), "told").unwrap());
     let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
     let settlement = Settlement { id, lease, verdict, options: job.options, outcome };
     queue.settle(&[settlement]).await.unwrap()[0] != Settled::Lost

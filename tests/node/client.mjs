@@ -13,11 +13,42 @@ export class Client {
     constructor(octavo, url, options) {
         this.octavo = octavo;
         this.received = [];
+        /** The same with all that the service adds: `Job`, `Seq`, `Epoch`. */
+        this.whole = [];
+        this.resyncs = [];
         this.socket = io(url, { forceNew: true, ...options });
+        this.socket.on('Profile_Logged', ({ Job, ...place }) => {
+            const told = this.whole.find((told) => told.Job.Id === Job.Id && told.Job.Queue === Job.Queue);
+            Object.assign(told, place, { late: true });
+        });
+        this.socket.on('resync_required', (place) => this.resyncs.push(place));
         this.socket.on('Profile_Response', (outcome) => {
+            this.whole.push(outcome);
             this.received.push(bare(outcome));
             this.#news.emit('outcome');
         });
+    }
+
+    /** The jobs that were heard of, by id, in the order in which they were. */
+    get jobs() {
+        return this.whole.map(({ Job }) => Job.Id);
+    }
+
+    /** The places of those that came out of the log, or were in it when they came, in the order in which they came. */
+    get seqs() {
+        return this.whole.filter(({ late }) => !late).map(({ Seq }) => Seq);
+    }
+
+    /** What this client would show to miss nothing after it was away. */
+    get last() {
+        const { Seq, Epoch } = this.whole.at(-1);
+        return { lastSeq: Seq, epoch: Epoch };
+    }
+
+    /** Breaks the connection as a network does: without a word, and for good. */
+    vanish() {
+        this.socket.io.reconnection(false);
+        this.socket.io.engine.transport.ws._socket.destroy();
     }
 
     /** Waits for the handshake's end, and returns the refusal, if it was one. */

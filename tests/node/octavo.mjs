@@ -184,9 +184,9 @@ export class Octavo {
         return client;
     }
 
-    /** A signed-in stock client in no room. */
-    async connect(token, { url = this.url, ...options } = {}) {
-        const client = new Client(this, url, { auth: { token }, ...options });
+    /** A signed-in stock client in no room; `shown` is what it shows beside its token. */
+    async connect(token, { url = this.url, shown = {}, ...options } = {}) {
+        const client = new Client(this, url, { auth: { token, ...shown }, ...options });
         this.clients.push(client);
         const error = await client.connected();
         assert.equal(error, undefined, `the handshake was refused: ${error?.message}\n${this.tail()}`);

@@ -26,7 +26,7 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
             Verdict::Bury(reason) => ("bury", reason.clone()),
             Verdict::Release => ("release", String::new()),
         };
-        let (user, profile) = queue.log.kept(outcome.as_deref());
+        let (user, profile) = queue.log.kept(outcome.as_ref());
         call.arg(id).arg(&**lease).arg(verdict).arg(argument).arg(user).arg(profile);
     }
     let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;

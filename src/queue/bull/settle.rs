@@ -40,7 +40,7 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
         let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
         call.arg(id).arg(&**lease).arg(verdict).arg(pause.as_millis()).arg(value);
         call.arg(number(count)).arg(number(age)).arg(if lifo { "RPUSH" } else { "LPUSH" });
-        let (user, profile) = queue.log.kept(outcome.as_deref());
+        let (user, profile) = queue.log.kept(outcome.as_ref());
         call.arg(user).arg(profile);
     }
     let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
