@@ -110,8 +110,19 @@ impl App {
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
         let (max_body_bytes, warnings) = (config.server.max_body_bytes, config.warnings());
-        let state =
-            Arc::new(http::State { auth, routes, queues, store, metrics, mode, max_body_bytes, warnings });
+        let stop = process.stop.clone();
+        let state = Arc::new(http::State {
+            auth,
+            routes,
+            queues,
+            store,
+            notifier: notifier.clone(),
+            stop,
+            metrics,
+            mode,
+            max_body_bytes,
+            warnings,
+        });
         let sockets = sockets.layer(http::cors(&config.socket.origins));
         let app = http::router(state, sockets.clone(), &config);
         Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener, process }

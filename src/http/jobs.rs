@@ -1,11 +1,17 @@
-//! `POST /v1/jobs` and `GET /v1/jobs/{id}`.
+//! `POST /v1/jobs` and `GET /v1/jobs/{id}?wait=10s`.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State, rejection::PathRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode, header},
     response::{AppendHeaders, IntoResponse},
 };
@@ -125,22 +131,68 @@ pub(super) struct Status {
     outcome: Option<Box<RawValue>>,
 }
 
-/// Where a job of the caller stands; another's is not found.
+#[derive(Deserialize)]
+pub(super) struct Patience {
+    wait: Option<String>,
+}
+
+impl Patience {
+    /// How long the request waits for the outcome: `10s`, or `10`.
+    fn parse(&self) -> Result<Duration, Problem> {
+        let Some(wait) = &self.wait else { return Ok(Duration::ZERO) };
+        let seconds =
+            wait.strip_suffix('s').unwrap_or(wait).parse().ok().filter(|seconds| *seconds <= LONGEST_WAIT);
+        seconds.map(Duration::from_secs).ok_or_else(|| {
+            Problem::bad_request(format!(
+                "wait must be a number of seconds up to {LONGEST_WAIT}, as in ?wait=10s"
+            ))
+        })
+    }
+}
+
+/// A request waits so many seconds at the most: proxies give up on longer ones.
+const LONGEST_WAIT: u64 = 60;
+
+/// Should it not be heard that a job has ended, it is looked at after this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Where a job of the caller stands; another's is not found. With `?wait=10s`, once it has an outcome, or after that time.
 pub(super) async fn show(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
+    patience: Result<Query<Patience>, QueryRejection>,
 ) -> Result<Json<Status>, Problem> {
     let Path(id) = id.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Query(patience) = patience.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let until = Instant::now() + patience.parse()?;
     let Bearer { caller, .. } = Bearer::verify(&headers, &state.auth)?;
+    let wait = state.notifier.wait(&id);
+    loop {
+        let ended = wait.ended();
+        let status = status(&state, &caller, &id).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        if status.outcome.is_some() || left.is_zero() {
+            return Ok(Json(status));
+        }
+        tokio::select! {
+            () = ended => {}
+            () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+            () = state.stop.cancelled() => return Ok(Json(status)),
+        }
+    }
+}
+
+async fn status(state: &super::State, caller: &Caller, id: &str) -> Result<Status, Problem> {
     for (&queue, route) in &state.routes {
-        let Some(Look { state, data, outcome }) = route.inbox.look(&id).await? else { continue };
+        let Some(Look { state, data, outcome }) = route.inbox.look(id).await? else { continue };
         let owner = match (&outcome, data) {
             (Some(outcome), _) => Some(outcome.user.clone()),
             (None, data) => data.and_then(|data| route.intake.owner(queue, &data)),
         };
         if owner.as_deref() == Some(caller.user()) {
-            return Ok(Json(Status { id, queue, state, outcome: outcome.map(|outcome| outcome.profile) }));
+            let (id, outcome) = (id.to_owned(), outcome.map(|outcome| outcome.profile));
+            return Ok(Status { id, queue, state, outcome });
         }
     }
     Err(Problem::not_found("you have no such job, or its outcome is no longer kept"))

@@ -14,6 +14,7 @@ use axum::{
     http::{Method, header},
     routing::{get, post},
 };
+use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     character::Store,
     config::{Config, Origins, Storage},
     metrics::Metrics,
+    notifier::Notifier,
     pipeline::Intake,
     queue::{Inbox, Queue},
 };
@@ -35,6 +37,10 @@ pub struct State {
     pub queues: Vec<Arc<dyn Queue>>,
     /// The store, to see whether it answers.
     pub store: Arc<dyn Store>,
+    /// Hears when jobs have ended.
+    pub notifier: Notifier,
+    /// The service is stopping.
+    pub stop: CancellationToken,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// `embedded` or `servers`.

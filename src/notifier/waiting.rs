@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 /// Who waits for which job, by its id.
 #[derive(Default)]
@@ -45,8 +45,8 @@ impl Waiting {
 
 impl Wait {
     /// Waits until the job may have ended, from the call on.
-    pub async fn ended(&self) {
-        self.ended.notified().await;
+    pub fn ended(&self) -> Notified<'_> {
+        self.ended.notified()
     }
 }
 

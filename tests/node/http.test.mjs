@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CREATED, character, expiredToken, someone, token } from './data.mjs';
+import { CREATED, bare, character, expiredToken, someone, token } from './data.mjs';
 import { MODES, service } from './octavo.mjs';
 
 const MEGABYTE = 1024 * 1024;
@@ -19,6 +19,19 @@ for (const mode of MODES) {
             assert.equal(body.queue, 'Create_Character');
             assert.equal(new URL(body.status_url, octavo.url).pathname, `/v1/jobs/${body.id}`);
             assert.equal((await octavo.request(body.status_url, { token: ada.token })).status, 200);
+        });
+
+        test('a request can wait for the outcome', async () => {
+            const ada = someone('ada');
+            const { id } = await octavo.submit(ada, 'Create_Character', character('Isolde'));
+            const { status, body } = await octavo.request(`/v1/jobs/${id}?wait=10s`, { token: ada.token });
+            assert.deepEqual([status, body.state, bare(body.outcome)], [200, 'done', CREATED]);
+            for (const wait of ['soon', '-1', '1h', '61s', '']) {
+                const { status, body } = await octavo.request(`/v1/jobs/${id}?wait=${wait}`, { token: ada.token });
+                assert.equal(status, 400, wait);
+                assert.match(body.detail, /wait/);
+            }
+            assert.equal((await octavo.request('/v1/jobs/none?wait=10s', { token: ada.token })).status, 404);
         });
 
         test('a token that proves nothing answers 401', async () => {

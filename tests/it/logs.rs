@@ -1,0 +1,195 @@
+//! The log of outcomes, on Redis and in the embedded file: its order, its bounds, and what was heard.
+
+use std::{sync::Arc, time::Duration};
+
+use octavo::{
+    config,
+    embedded::Embedded,
+    outcome::Outcome,
+    queue::{
+        Inbox, Lease, Settled, Settlement, Verdict,
+        apalis::ApalisQueue,
+        connect,
+        embedded::EmbeddedQueue,
+        log::{EmbeddedLog, Mark, OutcomeLog, PAGE, Place, RedisLog, Seq, Which},
+        new_lease,
+    },
+};
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, limits, redis_of, servers, unique, until};
+
+const NAME: &str = "Create_Character";
+
+/// A log, a queue that writes to it, and what must live as long as they.
+struct Fixture {
+    log: Arc<dyn OutcomeLog>,
+    queue: Arc<dyn Inbox>,
+    _dir: Option<TempDir>,
+}
+
+async fn on_redis(limits: &config::Queue) -> Fixture {
+    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
+    let log = RedisLog::new(redis.clone(), limits);
+    let queue = Arc::new(ApalisQueue::new(NAME, redis, limits, &log));
+    Fixture { log: Arc::new(log), queue, _dir: None }
+}
+
+async fn on_file(limits: &config::Queue) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let file = Embedded::open(dir.path()).unwrap();
+    let queue = Arc::new(EmbeddedQueue::open(NAME, file.clone(), limits).await.unwrap());
+    Fixture { log: Arc::new(EmbeddedLog::new(file, limits)), queue, _dir: Some(dir) }
+}
+
+async fn on_both(limits: &config::Queue) -> [Fixture; 2] {
+    [on_redis(limits).await, on_file(limits).await]
+}
+
+fn long() -> config::Queue {
+    limits(&(unique("it") + ":"), PATIENCE)
+}
+
+impl Fixture {
+    /// Has a job of `user` done, and gives its id and the place of its outcome.
+    async fn done(&self, user: &str, message: &str) -> (String, Place) {
+        let id = self.queue.push(b"{}".to_vec()).await.unwrap();
+        let job = self.queue.claim(&new_lease(), 1, true).await.unwrap().jobs.remove(0);
+        let settlement = Settlement {
+            id: job.id.clone(),
+            lease: Lease::clone(&job.lease),
+            verdict: Verdict::Done,
+            options: job.options,
+            outcome: Some(Outcome::failure(user.to_owned(), message).unwrap()),
+        };
+        match self.queue.settle(&[settlement]).await.unwrap().remove(0) {
+            Settled::Logged(place) => (id, place),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn after(&self, user: &str, seq: Seq) -> Vec<String> {
+        let page = self.log.read(user, Which::After(seq)).await.unwrap();
+        page.entries.into_iter().map(|entry| entry.job).collect()
+    }
+
+    async fn unheard(&self, user: &str, queue: &str) -> Vec<String> {
+        let which = Which::Unheard { queue, after: 0, to: None };
+        let page = self.log.read(user, which).await.unwrap();
+        page.entries.into_iter().map(|entry| entry.job).collect()
+    }
+
+    async fn mark(&self, user: &str, seq: Seq, unheard: Option<&str>) {
+        let mark = Mark { user: user.into(), seq, unheard: unheard.map(str::to_owned) };
+        self.log.mark(&[mark]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_tells_what_came_after_a_place_in_order() {
+    for on in on_both(&long()).await {
+        let (first, a) = on.done("u1", "told").await;
+        let (second, b) = on.done("u1", "told").await;
+        let (other, c) = on.done("u2", "told").await;
+        assert_eq!((a.before, b.before, c.before), (0, a.seq, 0));
+        assert!(a.seq < b.seq && a.epoch == b.epoch && b.epoch != c.epoch);
+
+        assert_eq!(on.after("u1", 0).await, [first, second.clone()]);
+        assert_eq!(on.after("u1", a.seq).await, [second]);
+        assert!(on.after("u1", b.seq).await.is_empty());
+        assert_eq!(on.after("u2", 0).await, [other]);
+
+        let page = on.log.read("u1", Which::After(a.seq)).await.unwrap();
+        assert_eq!((&*page.epoch, page.last, page.floor, page.more), (&*b.epoch, b.seq, 0, false));
+        assert_eq!(page.entries[0].profile.get(), r#"{"Message":"told","Status":false}"#);
+        assert_eq!((page.entries[0].seq, page.entries[0].queue.as_str()), (b.seq, NAME));
+        let none = on.log.read("nobody", Which::After(0)).await.unwrap();
+        assert_eq!((none.epoch.as_str(), none.last, none.entries.len()), ("", 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_was_heard_is_not_unheard_until_it_turns_out_that_it_was_not() {
+    for on in on_both(&long()).await {
+        let (first, a) = on.done("u1", "told").await;
+        let (second, b) = on.done("u1", "told").await;
+        assert_eq!(on.unheard("u1", NAME).await, [first.clone(), second.clone()]);
+        assert!(on.unheard("u1", "Read_Character").await.is_empty());
+        on.mark("u1", a.seq, None).await;
+        assert_eq!(on.unheard("u1", NAME).await, [second.clone()]);
+        on.mark("u1", b.seq, None).await;
+        assert!(on.unheard("u1", NAME).await.is_empty());
+        on.mark("u1", a.seq, Some(NAME)).await;
+        assert_eq!(on.unheard("u1", NAME).await, [first.clone()]);
+        assert_eq!(on.after("u1", 0).await, [first, second], "all is kept, whoever has heard it");
+        // Of what is not there, nothing is noted.
+        on.mark("nobody", 7, Some(NAME)).await;
+        on.mark("u1", 7, None).await;
+        assert!(on.unheard("nobody", NAME).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_go_when_a_log_has_too_many_bytes() {
+    for on in on_both(&long()).await {
+        let (mut jobs, mut places) = (Vec::new(), Vec::new());
+        for _ in 0..7 {
+            let (job, place) = on.done("u1", &"x".repeat(20_000)).await;
+            (jobs.push(job), places.push(place));
+        }
+        assert_eq!(on.after("u1", 0).await, jobs[3..], "4 of 20 kB fit into 100 kB");
+        assert_eq!(on.unheard("u1", NAME).await, jobs[3..]);
+        let page = on.log.read("u1", Which::After(0)).await.unwrap();
+        assert_eq!((page.floor, page.last), (places[2].seq, places[6].seq));
+
+        let (huge, _) = on.done("u1", &"x".repeat(200_000)).await;
+        let page = on.log.read("u1", Which::After(places[6].seq)).await.unwrap();
+        assert_eq!(page.entries[0].job, huge);
+        assert_eq!(page.entries[0].profile.get(), r#"{"Message":"resync","Status":true}"#);
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_not_told_and_goes() {
+    let short = config::Queue { outcome_ttl: Duration::from_secs(2), ..long() };
+    for on in on_both(&short).await {
+        let (old, a) = on.done("u1", "told").await;
+        assert_eq!(on.after("u1", 0).await, [old]);
+        until("it is too old", async || on.after("u1", 0).await.is_empty().then_some(())).await;
+        assert!(on.unheard("u1", NAME).await.is_empty());
+        on.queue.rescue().await.unwrap();
+        let (new, b) = on.done("u1", "told").await;
+        assert!(b.seq > a.seq);
+        assert_eq!(on.after("u1", 0).await, [new]);
+        // Either it is another log, or it says what was dropped.
+        let page = on.log.read("u1", Which::After(0)).await.unwrap();
+        assert!(page.epoch != *a.epoch || page.floor >= a.seq, "{page:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_log_is_read_in_pages() {
+    for on in on_both(&config::Queue { outcome_bytes: 10_000_000, ..long() }).await {
+        let mut jobs = Vec::new();
+        for _ in 0..PAGE + 5 {
+            jobs.push(on.done("u1", "told").await.0);
+        }
+        let mut read = Vec::new();
+        for unheard in [false, true] {
+            let mut after = 0;
+            loop {
+                let which = match unheard {
+                    true => Which::Unheard { queue: NAME, after, to: None },
+                    false => Which::After(after),
+                };
+                let page = on.log.read("u1", which).await.unwrap();
+                after = page.entries.last().map_or(after, |entry| entry.seq);
+                read.extend(page.entries.into_iter().map(|entry| entry.job));
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(std::mem::take(&mut read), jobs);
+        }
+    }
+}
