@@ -116,11 +116,11 @@ async fn what_was_heard_is_not_unheard_until_it_turns_out_that_it_was_not() {
         assert_eq!(on.unheard("u1", NAME).await, [first.clone(), second.clone()]);
         assert!(on.unheard("u1", "Read_Character").await.is_empty());
         on.mark("u1", a.seq, None).await;
-        assert_eq!(on.unheard("u1", NAME).await, [second.clone()]);
+        assert_eq!(on.unheard("u1", NAME).await, std::slice::from_ref(&second));
         on.mark("u1", b.seq, None).await;
         assert!(on.unheard("u1", NAME).await.is_empty());
         on.mark("u1", a.seq, Some(NAME)).await;
-        assert_eq!(on.unheard("u1", NAME).await, [first.clone()]);
+        assert_eq!(on.unheard("u1", NAME).await, std::slice::from_ref(&first));
         assert_eq!(on.after("u1", 0).await, [first, second], "all is kept, whoever has heard it");
         // Of what is not there, nothing is noted.
         on.mark("nobody", 7, Some(NAME)).await;
@@ -135,7 +135,8 @@ async fn the_oldest_go_when_a_log_has_too_many_bytes() {
         let (mut jobs, mut places) = (Vec::new(), Vec::new());
         for _ in 0..7 {
             let (job, place) = on.done("u1", &"x".repeat(20_000)).await;
-            (jobs.push(job), places.push(place));
+            jobs.push(job);
+            places.push(place);
         }
         assert_eq!(on.after("u1", 0).await, jobs[3..], "4 of 20 kB fit into 100 kB");
         assert_eq!(on.unheard("u1", NAME).await, jobs[3..]);
@@ -178,9 +179,10 @@ async fn a_long_log_is_read_in_pages() {
         for unheard in [false, true] {
             let mut after = 0;
             loop {
-                let which = match unheard {
-                    true => Which::Unheard { queue: NAME, after, to: None },
-                    false => Which::After(after),
+                let which = if unheard {
+                    Which::Unheard { queue: NAME, after, to: None }
+                } else {
+                    Which::After(after)
                 };
                 let page = on.log.read("u1", which).await.unwrap();
                 after = page.entries.last().map_or(after, |entry| entry.seq);
