@@ -9,11 +9,6 @@ export const DELETE = "Delete_Character";
 export const QUEUES = [CREATE, READ, UPDATE, DELETE];
 export const SESSION_EXPIRED = "Session expired. Please log in again.";
 
-const QUEUE_OF_MESSAGE = {
-  "Character created correctly": CREATE,
-  "Character updated correctly": UPDATE,
-  "Character successfully eliminated": DELETE,
-};
 const FIRST_LOOK_MS = 3_000;
 const LONGEST_LOOK_MS = 15_000;
 
@@ -46,36 +41,27 @@ export function createJobs({ token, onOutcome, onCount }) {
 
   async function hear(outcome) {
     const arrivedAt = performance.now();
-    const job = await find(outcome);
-    // A second node, or a second room, may tell the same outcome again.
-    if (outcome.Job?.Id && heard.has(outcome.Job.Id)) return;
-    if (outcome.Job?.Id) heard.add(outcome.Job.Id);
-    if (!job) return onOutcome({ ...outcome, queue: queueOf(outcome) });
+    // Sibling services tell things that are about no job.
+    if (!outcome.Job) return onOutcome(outcome);
+    const job = await find(outcome.Job.Id);
+    // After a connection was lost, or with several nodes, the same outcome may be told again.
+    if (heard.has(outcome.Job.Id)) return;
+    heard.add(outcome.Job.Id);
+    if (!job) return onOutcome({ ...outcome, queue: outcome.Job.Queue });
     settle(job, outcome, arrivedAt);
     forget(job);
   }
 
-  async function find(outcome) {
-    const id = outcome.Job?.Id;
-    if (!id) return guess(outcome);
+  async function find(id) {
     const named = () => jobs.find((job) => job.id === id);
     // A fast worker is done before the answer to the POST has told us the id.
     if (!named()) await Promise.allSettled(jobs.map((job) => job.accepted));
     return named();
   }
 
-  /** Without a job id, an outcome belongs to the oldest job that it could be about. */
-  function guess(outcome) {
-    const queue = queueOf(outcome);
-    const open = (job) => !job.settled && (!queue || job.queue === queue);
-    const told = (job) => job.settled && (queue ? job.queue === queue : job.message === outcome.Message);
-    return jobs.find(open) ?? jobs.find(told);
-  }
-
   function settle(job, outcome, arrivedAt = performance.now()) {
     if (job.settled) return;
     job.settled = true;
-    job.message = outcome.Message;
     job.resolve(outcome);
     count();
     onOutcome({ ...outcome, queue: job.queue, took: arrivedAt - job.sentAt });
@@ -110,11 +96,6 @@ export function createJobs({ token, onOutcome, onCount }) {
   }
 
   return { submit, hear, stop };
-}
-
-function queueOf({ Message, Job }) {
-  if (Job?.Queue) return Job.Queue;
-  return Array.isArray(Message) ? READ : QUEUE_OF_MESSAGE[Message];
 }
 
 /** The outcome of a job by its status, or nothing while it is not over or cannot be asked. */

@@ -28,8 +28,12 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
   // What a session that was closed still has to tell concerns nobody.
   const whileOpen = (handle) => (news) => open && handle(news);
   const jobs = createJobs({ token, onOutcome: whileOpen(receive), onCount: whileOpen(onCount) });
-  const socket = new Socket({ auth: { token }, onState: whileOpen(follow), onRefused: whileOpen(refuse) });
-  socket.on("Profile_Response", jobs.hear);
+  let last = {};
+  const auth = () => ({ token, ...last });
+  const socket = new Socket({ auth, onState: whileOpen(follow), onRefused: whileOpen(refuse) });
+  socket.on("Profile_Response", hear);
+  socket.on("Profile_Logged", remember);
+  socket.on("resync_required", whileOpen((place) => (remember(place), onReady())));
   socket.connect();
   // Without a live connection the page still works, by asking for each job's status.
   setTimeout(whileOpen(enter), PATIENCE_MS);
@@ -40,6 +44,16 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
     enter();
     await Promise.all(QUEUES.map(joinRoom));
     if (open) onReady();
+  }
+
+  function hear(outcome) {
+    remember(outcome);
+    jobs.hear(outcome);
+  }
+
+  /** What is shown at the next handshake, so that nothing is missed in between. */
+  function remember({ Seq, Epoch }) {
+    if (Seq !== undefined) last = { lastSeq: Seq, epoch: Epoch };
   }
 
   function enter() {

@@ -10,6 +10,7 @@ const SOCKET = { CONNECT: "0", DISCONNECT: "1", EVENT: "2", ACK: "3", CONNECT_ER
 
 /**
  * One connection to the default namespace.
+ * `auth` gives what is shown at each handshake.
  * `onState` hears "connecting", "connected" and "offline".
  * `onRefused` hears why a sign-in was refused, after which nothing is retried.
  */
@@ -111,7 +112,7 @@ export class Socket {
 
   #greet({ pingInterval, pingTimeout }) {
     this.#silenceMs = pingInterval + pingTimeout;
-    this.#send(ENGINE.MESSAGE + SOCKET.CONNECT + JSON.stringify(this.#auth));
+    this.#send(ENGINE.MESSAGE + SOCKET.CONNECT + JSON.stringify(this.#auth()));
   }
 
   #receiveMessage(type, body) {
