@@ -8,14 +8,14 @@
 //!  POST /v1/jobs     │                            │                                 ▼
 //!  octavo enqueue   ─┘                            │
 //!                                                 └── ack + outcome (one step) ◄─ Outcome
-//!                                                                                   │
-//!  browsers ◄── Socket.IO rooms ◄── notifier ◄──────────────────────────────────────┘
+//!                                                                │
+//!  browsers ◄── Socket.IO rooms ◄── notifier ◄── outcome log ◄────┘
 //!  admins   ◄── /health /metrics
 //! ```
 //!
 //! The modules in reading order: [`app`] puts everything together from the [`config`]; a [`queue`] gives jobs to the
 //! [`pipeline`], which asks [`auth`] who the caller is and lets a domain ([`character`]) do the work; the [`outcome`]
-//! goes to the [`notifier`] and back into the queue with the acknowledgement; [`http`] is the other way in.
+//! goes into its user's log with the acknowledgement, and from there to the [`notifier`]; [`http`] is the other way in.
 
 pub mod app;
 pub mod auth;
