@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS log (
 );
 CREATE INDEX IF NOT EXISTS log_job ON log (queue, job);
 CREATE INDEX IF NOT EXISTS log_seq ON log (seq);
+CREATE INDEX IF NOT EXISTS log_unheard ON log (user, queue, seq) WHERE heard = 0;
 
 -- One row for each log: `last` is the seq of its last outcome, `floor` of the last that was dropped.
 CREATE TABLE IF NOT EXISTS log_state (

@@ -40,6 +40,12 @@ struct Telling {
     sure: bool,
 }
 
+impl Telling {
+    fn mark(&self, user: &Arc<str>, seq: Seq, heard: bool) -> Mark {
+        Mark { user: Arc::clone(user), queue: self.queue.clone(), seq, heard }
+    }
+}
+
 impl Doubt {
     /// Notes that `seq` was told to a socket.
     pub(super) fn told(&mut self, seq: Seq, queue: &str, sid: Sid) {
@@ -72,7 +78,7 @@ impl Doubt {
                     break;
                 }
                 if !std::mem::replace(&mut telling.marked, true) {
-                    marks.push(heard(user, *seq));
+                    marks.push(telling.mark(user, *seq, true));
                 }
             }
             self.recent.pop_front();
@@ -86,7 +92,7 @@ impl Doubt {
         for (seq, telling) in self.told.range_mut(..=seq).filter(|(_, telling)| telling.to.contains(&sid)) {
             telling.sure = true;
             if !std::mem::replace(&mut telling.marked, true) {
-                marks.push(heard(user, *seq));
+                marks.push(telling.mark(user, *seq, true));
             }
         }
         marks
@@ -106,7 +112,7 @@ impl Doubt {
             }
             telling.to.retain(|other| *other != sid);
             if telling.to.is_empty() && telling.marked {
-                marks.push(Mark { user: Arc::clone(user), seq: *seq, unheard: Some(telling.queue.clone()) });
+                marks.push(telling.mark(user, *seq, false));
             }
             !telling.to.is_empty()
         });
@@ -116,7 +122,10 @@ impl Doubt {
     /// Nobody is there any more: what is not in doubt counts as heard.
     pub(super) fn end(&mut self, user: &Arc<str>) -> Vec<Mark> {
         let told = std::mem::take(&mut self.told);
-        told.into_iter().filter(|(_, telling)| !telling.marked).map(|(seq, _)| heard(user, seq)).collect()
+        told.into_iter()
+            .filter(|(_, telling)| !telling.marked)
+            .map(|(seq, t)| t.mark(user, seq, true))
+            .collect()
     }
 
     /// Forgets what is certain by now.
@@ -132,8 +141,4 @@ impl Doubt {
             }
         }
     }
-}
-
-fn heard(user: &Arc<str>, seq: Seq) -> Mark {
-    Mark { user: Arc::clone(user), seq, unheard: None }
 }

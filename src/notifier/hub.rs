@@ -28,6 +28,9 @@ use crate::{
 /// How often it is looked at what counts as heard by now.
 const MARK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the last marks may take.
+const END: Duration = Duration::from_secs(1);
+
 /// Marks in one step at the most.
 const MARKS: usize = 1000;
 
@@ -155,6 +158,13 @@ impl Hub {
                 lock(&self.marks).extend(marks);
             }
             self.flush().await;
+        }
+    }
+
+    /// Tells the log for the last time what was heard, if it answers.
+    pub(super) async fn end(&self) {
+        if tokio::time::timeout(END, self.flush()).await.is_err() {
+            tracing::warn!("some outcomes may be told again, for it could not be noted that they were heard");
         }
     }
 

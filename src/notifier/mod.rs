@@ -214,6 +214,7 @@ impl Notifier {
     /// Closes all sockets; their clients connect again by themselves.
     pub async fn close(&self) {
         self.io.close().await;
+        self.hub.end().await;
     }
 }
 

@@ -79,8 +79,8 @@ impl Fixture {
         page.entries.into_iter().map(|entry| entry.job).collect()
     }
 
-    async fn mark(&self, user: &str, seq: Seq, unheard: Option<&str>) {
-        let mark = Mark { user: user.into(), seq, unheard: unheard.map(str::to_owned) };
+    async fn mark(&self, user: &str, seq: Seq, heard: bool) {
+        let mark = Mark { user: user.into(), queue: NAME.to_owned(), seq, heard };
         self.log.mark(&[mark]).await.unwrap();
     }
 }
@@ -115,16 +115,16 @@ async fn what_was_heard_is_not_unheard_until_it_turns_out_that_it_was_not() {
         let (second, b) = on.done("u1", "told").await;
         assert_eq!(on.unheard("u1", NAME).await, [first.clone(), second.clone()]);
         assert!(on.unheard("u1", "Read_Character").await.is_empty());
-        on.mark("u1", a.seq, None).await;
+        on.mark("u1", a.seq, true).await;
         assert_eq!(on.unheard("u1", NAME).await, std::slice::from_ref(&second));
-        on.mark("u1", b.seq, None).await;
+        on.mark("u1", b.seq, true).await;
         assert!(on.unheard("u1", NAME).await.is_empty());
-        on.mark("u1", a.seq, Some(NAME)).await;
+        on.mark("u1", a.seq, false).await;
         assert_eq!(on.unheard("u1", NAME).await, std::slice::from_ref(&first));
         assert_eq!(on.after("u1", 0).await, [first, second], "all is kept, whoever has heard it");
         // Of what is not there, nothing is noted.
-        on.mark("nobody", 7, Some(NAME)).await;
-        on.mark("u1", 7, None).await;
+        on.mark("nobody", 7, false).await;
+        on.mark("u1", 7, true).await;
         assert!(on.unheard("nobody", NAME).await.is_empty());
     }
 }

@@ -77,13 +77,17 @@ export class Events {
     }
 }
 
-/** The names of all keys that belong to a service, sorted; but Bull's `stalled-check`, which expires by itself. */
+/**
+ * The names of all keys that belong to a service, sorted; but those that expire by themselves: Bull's `stalled-check`, and the
+ * log of outcomes.
+ */
 export async function keysOf(redis, octavo) {
     const keys = [];
     for await (const some of redis.scanStream({ match: `${octavo.env.OCTAVO__QUEUE__PREFIX}*`, count: 1_000 })) {
         keys.push(...some);
     }
-    return [...new Set(keys)].filter((key) => !key.endsWith(':stalled-check')).sort();
+    const log = `${octavo.env.OCTAVO__QUEUE__PREFIX}octavo:`;
+    return [...new Set(keys)].filter((key) => !key.endsWith(':stalled-check') && !key.startsWith(log)).sort();
 }
 
 /** Nothing of a queue waits or runs, and nothing is locked. */

@@ -1,19 +1,21 @@
 -- Ends claims, and keeps outcomes in the same step.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)  5 dead (set)
 -- ARGV  1 prefix of meta hashes  2 prefix of where outcomes stand  3 the queue's name
---       4 to 8 of the log (append.lua): prefix of entries, prefix of states, ms, bytes, epoch  9 channel  10 our process
+--       4 to 9 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch  10 channel  11 our process
 --       then for each job: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait; bury, the reason; release, ''
 -- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
 -- the lease is not ours (any more): then nothing was changed.
 
 local prefix, outcomes, queue = ARGV[1], ARGV[2], ARGV[3]
-local log = {entries = ARGV[4], state = ARGV[5], ttl = tonumber(ARGV[6]), max = tonumber(ARGV[7]), epoch = ARGV[8]}
+local log = {
+  entries = ARGV[4], state = ARGV[5], unheard = ARGV[6], ttl = tonumber(ARGV[7]), max = tonumber(ARGV[8]), epoch = ARGV[9],
+}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local settled = {}
 
-for i = 11, #ARGV, 6 do
+for i = 12, #ARGV, 6 do
   local id, token, verdict, argument, user, profile = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
   local meta = prefix .. id
   local result = {0, 0, ''}
@@ -46,5 +48,5 @@ for i = 11, #ARGV, 6 do
   end
   settled[#settled + 1] = result
 end
-tell(ARGV[9], ARGV[10])
+tell(ARGV[10], ARGV[11])
 return settled

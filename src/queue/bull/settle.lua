@@ -2,7 +2,7 @@
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
 -- ARGV  1 prefix of keys  2 the queue's name
---       3 to 7 of the log (append.lua): prefix of entries, prefix of states, ms, bytes, epoch  8 channel  9 our process
+--       3 to 8 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch  9 channel  10 our process
 --       then for each job: id, lock token, verdict, ms to wait before a retry, the outcome or the reason,
 --       how many to keep or '', seconds to keep or '', LPUSH or RPUSH, user or '', profile
 --       verdict: completed, failed, retry, release
@@ -12,7 +12,9 @@
 -- jobs of those that are no longer kept at a time.
 
 local prefix, queue = ARGV[1], ARGV[2]
-local log = {entries = ARGV[3], state = ARGV[4], ttl = tonumber(ARGV[5]), max = tonumber(ARGV[6]), epoch = ARGV[7]}
+local log = {
+  entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = tonumber(ARGV[6]), max = tonumber(ARGV[7]), epoch = ARGV[8],
+}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local settled, worked = {}, false
@@ -90,7 +92,7 @@ local function finish(id, event, set, field, value, count, age)
   redis.call('PUBLISH', prefix .. event, cjson.encode({jobId = id, val = value}))
 end
 
-for i = 10, #ARGV, 10 do
+for i = 11, #ARGV, 10 do
   local id, token, verdict, pause, value = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
   local count, age, push = ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
   local user, profile = ARGV[i + 8], ARGV[i + 9]
@@ -126,7 +128,7 @@ for i = 10, #ARGV, 10 do
   if ours then result = user ~= '' and append(log, user, queue, id, profile) or {1, 0, ''} end
   settled[#settled + 1] = result
 end
-tell(ARGV[8], ARGV[9])
+tell(ARGV[9], ARGV[10])
 if worked and redis.call('LLEN', KEYS[1]) == 0 and redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('PUBLISH', prefix .. 'drained', '')
 end

@@ -1,12 +1,12 @@
 -- Stands before the scripts that end claims: the log of outcomes, one for each user.
--- A log is two keys: its entries, a zset of `<seq>\n<queue>\n<length of job id>\n<job id><profile>` by seq; and its
--- state, a hash: epoch, seq (of the last entry), floor (seq of the last that was dropped), bytes, and `u:<seq>` with the
--- queue for each outcome that nobody has heard yet. A seq is the time in µs, or one more than the last.
+-- A log has: its entries, a zset of `<seq>\n<queue>\n<length of job id>\n<job id><profile>` by seq; its state, a hash of
+-- epoch, seq (of the last entry), floor (seq of the last that was dropped), bytes; and for each queue the seqs of what
+-- nobody has heard yet, a zset `<queue>:<user>` by themselves. A seq is the time in µs, or one more than the last.
 
 local logged = {}
 
 -- Appends one outcome, and drops the oldest when they are too old or too large in all; a bounded number at a time.
--- `log` is {entries = prefix, state = prefix, ttl = ms, max = bytes, epoch = for a new log}.
+-- `log` is {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, epoch = for a new log}.
 -- Returns {seq, seq of the one before, epoch}.
 local function append(log, user, queue, job, profile)
   local entries, state = log.entries .. user, log.state .. user
@@ -26,13 +26,17 @@ local function append(log, user, queue, job, profile)
     local first = redis.call('ZPOPMIN', entries)
     if not first[1] then break end
     bytes, old = bytes - #first[1], math.max(0, old - 1)
-    redis.call('HDEL', state, 'u:' .. string.format('%.0f', first[2]))
-    redis.call('HSET', state, 'floor', string.format('%.0f', first[2]))
+    local gone, of = first[1]:match('^(%d+)\n([^\n]*)')
+    redis.call('ZREM', log.unheard .. of .. ':' .. user, gone)
+    redis.call('HSET', state, 'floor', gone)
   end
 
-  redis.call('HSET', state, 'epoch', epoch, 'seq', text, 'bytes', string.format('%.0f', bytes), 'u:' .. text, queue)
+  local unheard = log.unheard .. queue .. ':' .. user
+  redis.call('ZADD', unheard, text, text)
+  redis.call('HSET', state, 'epoch', epoch, 'seq', text, 'bytes', string.format('%.0f', bytes))
   redis.call('PEXPIRE', entries, log.ttl)
   redis.call('PEXPIRE', state, log.ttl)
+  redis.call('PEXPIRE', unheard, log.ttl)
   logged[#logged + 1] = {user, queue, job}
   return {seq, before, epoch}
 end

@@ -135,10 +135,19 @@ impl OutcomeLog for EmbeddedLog {
                 Ok(Page { epoch: row.get(0)?, last: row.get(1)?, floor: row.get(2)?, ..Page::default() })
             });
             let mut page = state.optional()?.unwrap_or_default();
-            let select = "SELECT seq, queue, job, profile FROM log WHERE user = ?1 AND seq > ?2 AND seq >= ?3
-                AND seq <= ?4 AND (?5 IS NULL OR (queue = ?5 AND heard = 0)) ORDER BY seq";
+            let select = match &queue {
+                None => {
+                    "SELECT seq, queue, job, profile FROM log
+                    WHERE user = ? AND seq > ? AND seq <= ? AND ? IS NULL ORDER BY seq"
+                }
+                Some(_) => {
+                    "SELECT seq, queue, job, profile FROM log
+                    WHERE user = ? AND seq > ? AND seq <= ? AND queue = ? AND heard = 0 ORDER BY seq"
+                }
+            };
             let mut select = tx.prepare_cached(select)?;
-            let mut rows = select.query(params![user, after, oldest, to.unwrap_or(i64::MAX), queue])?;
+            let mut rows =
+                select.query(params![user, after.max(oldest - 1), to.unwrap_or(i64::MAX), queue])?;
             let mut bytes = 0;
             while let Some(row) = rows.next()? {
                 if page.entries.len() == PAGE || bytes >= PAGE_BYTES {
@@ -158,8 +167,8 @@ impl OutcomeLog for EmbeddedLog {
         let marks = marks.to_vec();
         let work = move |tx: &Transaction<'_>| {
             let mut update = tx.prepare_cached("UPDATE log SET heard = ? WHERE user = ? AND seq = ?")?;
-            for Mark { user, seq, unheard } in &marks {
-                update.execute(params![unheard.is_none(), &**user, seq])?;
+            for Mark { user, seq, heard, .. } in &marks {
+                update.execute(params![heard, &**user, seq])?;
             }
             Ok(())
         };

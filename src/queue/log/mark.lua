@@ -1,13 +1,17 @@
 -- Notes which outcomes were heard, or were not after all.
--- ARGV  1 prefix of states, then for each outcome: user, seq, queue if it was not heard or ''
+-- ARGV  1 prefix of states  2 prefix of what nobody has heard  then for each outcome: user, queue, seq, 1 if it was heard
 -- Of an outcome that is no longer kept nothing is noted.
 
-for i = 2, #ARGV, 3 do
-  local state, field, queue = ARGV[1] .. ARGV[i], 'u:' .. ARGV[i + 1], ARGV[i + 2]
-  if queue == '' then
-    redis.call('HDEL', state, field)
-  elseif (tonumber(redis.call('HGET', state, 'floor')) or 0) < tonumber(ARGV[i + 1])
-    and redis.call('HEXISTS', state, 'epoch') == 1 then
-    redis.call('HSET', state, field, queue)
+for i = 3, #ARGV, 4 do
+  local state, seq = ARGV[1] .. ARGV[i], ARGV[i + 2]
+  local unheard = ARGV[2] .. ARGV[i + 1] .. ':' .. ARGV[i]
+  if ARGV[i + 3] == '1' then
+    redis.call('ZREM', unheard, seq)
+  else
+    local ttl = redis.call('PTTL', state)
+    if ttl > 0 and (tonumber(redis.call('HGET', state, 'floor')) or 0) < tonumber(seq) then
+      redis.call('ZADD', unheard, seq, seq)
+      redis.call('PEXPIRE', unheard, ttl)
+    end
   end
 end

@@ -82,10 +82,12 @@ pub enum Which<'a> {
 pub struct Mark {
     /// The user.
     pub user: Arc<str>,
+    /// The queue of the job.
+    pub queue: String,
     /// The place of the outcome.
     pub seq: Seq,
-    /// The queue of its job, when it was not heard after all.
-    pub unheard: Option<String>,
+    /// Whether it was heard; `false` when it turned out that it was not.
+    pub heard: bool,
 }
 
 /// Which log has grown, by which job; read from a list of the three.

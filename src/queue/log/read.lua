@@ -1,8 +1,7 @@
 -- Reads a user's log.
--- KEYS  1 entries (zset)  2 state (hash); see append.lua
+-- KEYS  1 entries (zset)  2 state (hash)  3 only what nobody has heard of a queue (zset), or nothing; see append.lua
 -- ARGV  1 how old an entry may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
---       4 only those after this seq  5 only what nobody has heard, of this queue; or nothing
---       6 with a queue: none after this seq, or nothing
+--       4 only those after this seq  5 with a queue: none after this seq, or nothing
 -- Returns {epoch or '', seq of the last, seq of the last that was dropped, entries, 1 if there are more}.
 
 local time = redis.call('TIME')
@@ -17,23 +16,14 @@ local function add(entry)
   bytes = bytes + #entry
 end
 
-if ARGV[5] then
-  local seqs, to = {}, tonumber(ARGV[6]) or math.huge
-  local fields = redis.call('HGETALL', KEYS[2])
-  for i = 1, #fields, 2 do
-    local seq = fields[i]:match('^u:(%d+)$')
-    if seq and fields[i + 1] == ARGV[5] then
-      local n = tonumber(seq)
-      if n > tonumber(after) and n <= to and n >= oldest then seqs[#seqs + 1] = n end
-    end
-  end
-  table.sort(seqs)
-  for _, n in ipairs(seqs) do
-    if #entries == max or bytes >= max_bytes then
+if KEYS[3] then
+  local from = '(' .. string.format('%.0f', math.max(after, oldest))
+  local seqs = redis.call('ZRANGEBYSCORE', KEYS[3], from, ARGV[5] or '+inf', 'LIMIT', 0, max + 1)
+  for i, seq in ipairs(seqs) do
+    if i > max or bytes >= max_bytes then
       more = 1
       break
     end
-    local seq = string.format('%.0f', n)
     local found = redis.call('ZRANGEBYSCORE', KEYS[1], seq, seq)
     if found[1] then add(found[1]) end
   end

@@ -30,6 +30,8 @@ pub(in crate::queue) struct Keys {
     entries: String,
     /// Prefix of the state of one user's log.
     state: String,
+    /// Prefix of what nobody has heard: `<queue>:<user>` follows.
+    unheard: String,
     /// Where all processes hear which logs have grown.
     channel: String,
     /// Our process, on that channel.
@@ -44,6 +46,7 @@ impl Keys {
         Self {
             entries: key("log:"),
             state: key("log-state:"),
+            unheard: key("unheard:"),
             channel: key("grown"),
             process: new_lease(),
             ttl: config.outcome_ttl,
@@ -51,10 +54,11 @@ impl Keys {
         }
     }
 
-    /// Adds what a script that ends claims needs to know of the log: seven arguments.
+    /// Adds what a script that ends claims needs to know of the log: eight arguments.
     pub(in crate::queue) fn args(&self, call: &mut ScriptInvocation<'_>) {
         call.arg(&self.entries)
             .arg(&self.state)
+            .arg(&self.unheard)
             .arg(self.ttl.as_millis())
             .arg(self.max_bytes)
             .arg(&*new_lease())
@@ -122,10 +126,13 @@ impl OutcomeLog for RedisLog {
     async fn read(&self, user: &str, which: Which<'_>) -> Result<Page, QueueError> {
         let mut call = READ.prepare_invoke();
         call.key(format!("{}{user}", self.keys.entries)).key(format!("{}{user}", self.keys.state));
+        if let Which::Unheard { queue, .. } = which {
+            call.key(format!("{}{queue}:{user}", self.keys.unheard));
+        }
         call.arg(self.keys.ttl.as_millis()).arg(PAGE).arg(PAGE_BYTES);
         match which {
-            Which::After(seq) => call.arg(seq),
-            Which::Unheard { queue, after, to } => call.arg(after).arg(queue).arg(to),
+            Which::After(after) => call.arg(after),
+            Which::Unheard { after, to, .. } => call.arg(after).arg(to),
         };
         let (epoch, last, floor, entries, more): (String, Seq, Seq, Vec<Vec<u8>>, bool) =
             call.invoke_async(&mut self.redis.clone()).await?;
@@ -135,9 +142,9 @@ impl OutcomeLog for RedisLog {
 
     async fn mark(&self, marks: &[Mark]) -> Result<(), QueueError> {
         let mut call = MARK.prepare_invoke();
-        call.arg(&self.keys.state);
-        for Mark { user, seq, unheard } in marks {
-            call.arg(&**user).arg(*seq).arg(unheard.as_deref().unwrap_or_default());
+        call.arg(&self.keys.state).arg(&self.keys.unheard);
+        for Mark { user, queue, seq, heard } in marks {
+            call.arg(&**user).arg(queue).arg(*seq).arg(*heard);
         }
         Ok(call.invoke_async(&mut self.redis.clone()).await?)
     }
