@@ -34,6 +34,9 @@ const END: Duration = Duration::from_secs(1);
 /// Marks in one step at the most.
 const MARKS: usize = 1000;
 
+/// A socket whose client hears that it is connected is so within this.
+const CONNECTS: Duration = Duration::from_millis(100);
+
 /// How long a socket with a full buffer is left alone.
 const FULL: Duration = Duration::from_millis(20);
 
@@ -220,12 +223,28 @@ impl Hub {
         self.tasks.spawn("read outcomes", reading.map(drop));
     }
 
-    /// Reads the log for a socket, until it has been told everything or is gone.
+    /// Tells a socket what the log has for it, unless it is gone.
     async fn read(self: Arc<Self>, user: Shared, sid: Sid) {
-        let id = Arc::clone(&lock(&user).id);
+        while self.tell(&user, sid).await.is_err() {
+            // It has left, before it was in perhaps, and then nobody else takes it out; or is about to be connected.
+            lock(&user).again(sid);
+            tokio::time::sleep(CONNECTS).await;
+            if !lock(&user).is_connected(sid) {
+                let id = Arc::clone(&lock(&user).id);
+                return self.leave(&id, sid, DisconnectReason::TransportError);
+            }
+        }
+    }
+
+    /// Reads the log for a socket, until it has been told everything.
+    async fn tell(&self, user: &Shared, sid: Sid) -> Result<(), Sent> {
+        let id = Arc::clone(&lock(user).id);
         let mut backoff = Backoff::default();
         loop {
-            let Some(part) = lock(&user).part(sid) else { return };
+            if !lock(user).is_connected(sid) {
+                return Err(Sent::Gone);
+            }
+            let Some(part) = lock(user).part(sid) else { return Ok(()) };
             if let Part::Unheard { .. } = part {
                 self.flush().await;
             }
@@ -233,28 +252,20 @@ impl Hub {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::debug!(%error, "cannot read outcomes, trying again");
-                    lock(&user).again(sid);
+                    lock(user).again(sid);
                     tokio::time::sleep(backoff.next()).await;
                     continue;
                 }
             };
             backoff = Backoff::default();
-            let told = patiently(|| lock(&user).accepts(sid, &part, &page)).await;
-            let Ok(told) = told else { return };
-            if !told {
+            if !patiently(|| lock(user).accepts(sid, &part, &page)).await? {
                 continue;
             }
             let epoch: Arc<str> = page.epoch.as_str().into();
             for entry in &page.entries {
-                let replay = || match self.with(&user, |user| user.replay(sid, &part, &epoch, entry)) {
-                    Sent::Yes => Ok(()),
-                    other => Err(other),
-                };
-                if patiently(replay).await.is_err() {
-                    return;
-                }
+                patiently(|| self.with(user, |user| user.replay(sid, &part, &epoch, entry))).await?;
             }
-            lock(&user).read(sid, &part, &page);
+            lock(user).read(sid, &part, &page);
         }
     }
 }

@@ -121,9 +121,11 @@ impl Notifier {
             .ws_max_message_size(MAX_MESSAGE)
             .build_svc();
         let hub = Hub::new(log, process.tasks.clone(), process.end.clone());
+        let telling = Arc::clone(&hub);
         let marking = process.end.clone().run_until_cancelled_owned(Arc::clone(&hub).mark());
         process.tasks.spawn("mark what was heard", marking.map(drop));
         let (origins, legacy) = (config.origins.clone(), config.legacy);
+        let (entrance, counted) = (Arc::clone(&hub), Arc::clone(&metrics));
         let sign_in = move |socket: SocketRef, TryData(shown): TryData<SignIn>| {
             let shown = shown.ok();
             let signed_in = match auth.verify(shown.as_ref().map_or("", |shown| &shown.token)) {
@@ -141,37 +143,24 @@ impl Notifier {
                 }
                 Err(error) => Err(error.into()),
             };
+            // Before the client hears that it is connected: what it says at once must find an ear.
+            if signed_in.is_ok() {
+                listen(&socket, &hub, &metrics, queues, legacy);
+            }
             async move { signed_in }
         };
-        let entrance = Arc::clone(&hub);
-        let connected = async move |socket: SocketRef, io: SocketIo| {
-            let hub = entrance;
-            metrics.socket(1);
-            if let (Some(caller), Some(from)) =
-                (socket.extensions.get::<Caller>(), socket.extensions.remove::<Position>())
-            {
-                hub.resume(socket.clone(), caller.user(), from);
+        let connected = async move |socket: SocketRef| {
+            counted.socket(1);
+            let shown = (socket.extensions.get::<Caller>(), socket.extensions.remove::<Position>());
+            if let (Some(caller), Some(from)) = shown {
+                entrance.resume(socket, caller.user(), from);
             }
-            let joining = Arc::clone(&hub);
-            socket.on("joinRoom", async move |socket, room, caller, guest, ack| {
-                join_room(&joining, queues, &socket, room, (caller, guest), ack);
-            });
-            let passing = Arc::clone(&metrics);
-            socket.on("Profile", async move |profile, caller| {
-                profile::pass(io, passing, legacy, profile, caller).await;
-            });
-            let acknowledged = Arc::clone(&hub);
-            socket.on("acknowledge", async move |socket, seq, caller| {
-                acknowledge(&acknowledged, &socket, seq, caller);
-            });
-            socket.on_disconnect(async move |socket, reason, caller, guest| {
-                metrics.socket(-1);
-                leave(&hub, &socket, reason, caller, guest);
-            });
         };
         io.ns("/", connected.with(sign_in));
-        let router = Router::new().route_service("/socket.io/", endpoint);
-        (router, Self { io, hub, waiting: Arc::default() })
+        (
+            Router::new().route_service("/socket.io/", endpoint),
+            Self { io, hub: telling, waiting: Arc::default() },
+        )
     }
 
     /// The outcome of a job was put into its user's log.
@@ -223,6 +212,33 @@ const MAX_MESSAGE: usize = 1_000_000;
 
 /// Rooms that one socket may be in; the platform has far fewer queues.
 const MAX_ROOMS: usize = 100;
+
+/// Listens to what the client of a socket says.
+fn listen(
+    socket: &SocketRef,
+    hub: &Arc<Hub>,
+    metrics: &Arc<Metrics>,
+    queues: &'static [&'static str],
+    legacy: bool,
+) {
+    let joining = Arc::clone(hub);
+    socket.on("joinRoom", async move |socket, room, caller, guest, ack| {
+        join_room(&joining, queues, &socket, room, (caller, guest), ack);
+    });
+    let passing = Arc::clone(metrics);
+    socket.on("Profile", async move |io: SocketIo, profile, caller| {
+        profile::pass(io, passing, legacy, profile, caller).await;
+    });
+    let acknowledged = Arc::clone(hub);
+    socket.on("acknowledge", async move |socket, seq, caller| {
+        acknowledge(&acknowledged, &socket, seq, caller);
+    });
+    let (left, counted) = (Arc::clone(hub), Arc::clone(metrics));
+    socket.on_disconnect(async move |socket, reason, caller, guest| {
+        counted.socket(-1);
+        leave(&left, &socket, reason, caller, guest);
+    });
+}
 
 /// Joins a room of the caller's own, or, for a guest of a `legacy` service, any.
 fn join_room(

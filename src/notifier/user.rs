@@ -135,11 +135,15 @@ impl User {
         part
     }
 
-    /// What was to be read could not be.
+    /// What was to be read could not be, and is to be read again.
     pub(super) fn again(&mut self, sid: Sid) {
         if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
             member.news = true;
         }
+    }
+
+    pub(super) fn is_connected(&self, sid: Sid) -> bool {
+        self.members.iter().any(|member| member.socket.id == sid && member.socket.connected())
     }
 
     /// Whether the outcomes of a page are to be told to a socket.
@@ -149,10 +153,14 @@ impl User {
     }
 
     /// Tells an outcome out of the log to a socket, unless it has it.
-    pub(super) fn replay(&mut self, sid: Sid, part: &Part, epoch: &Arc<str>, entry: &Entry) -> Sent {
-        let Some(at) = self.members.iter().position(|member| member.socket.id == sid) else {
-            return Sent::Gone;
-        };
+    pub(super) fn replay(
+        &mut self,
+        sid: Sid,
+        part: &Part,
+        epoch: &Arc<str>,
+        entry: &Entry,
+    ) -> Result<(), Sent> {
+        let at = self.members.iter().position(|member| member.socket.id == sid).ok_or(Sent::Gone)?;
         let Entry { seq, queue, job, profile } = entry;
         let told = Told { queue, job, profile };
         let has = match part {
@@ -160,13 +168,14 @@ impl User {
             Part::After(_) => !self.members[at].hears(queue),
         };
         if has {
-            return Sent::Yes;
+            return Ok(());
         }
         let response = told.response(Some((epoch, *seq)));
-        match part {
+        let sent = match part {
             Part::After(_) => self.tell(at, epoch, *seq, &told, response.as_deref().ok()),
             Part::Unheard { .. } => self.send(at, epoch, *seq, &told, response.as_deref().ok()),
-        }
+        };
+        if sent == Sent::Yes { Ok(()) } else { Err(sent) }
     }
 
     /// Notes that a page was told to a socket to its end.
