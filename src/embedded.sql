@@ -46,6 +46,15 @@ CREATE TABLE IF NOT EXISTS log_state (
 CREATE INDEX IF NOT EXISTS log_state_last ON log_state (last);
 DROP TABLE IF EXISTS outcomes;
 
+-- Keys that stand for a job, so that asking twice is one job; see src/queue/once.rs.
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+  name         TEXT PRIMARY KEY,
+  fingerprint  TEXT NOT NULL,
+  job          TEXT NOT NULL,
+  expires      INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS idempotency_keys_expires ON idempotency_keys (expires);
+
 -- Named and shaped as the collection of MongoDB.
 CREATE TABLE IF NOT EXISTS Characters (
   _id          TEXT PRIMARY KEY,

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
 use super::CliError;
-use crate::{config::Config, pipeline::FieldError};
+use crate::{config::Config, pipeline::FieldError, queue::key_text};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -37,6 +37,9 @@ pub(super) struct Enqueue {
     /// How long to wait, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
+    /// Enqueued again with the same key, within a day, it is the same job.
+    #[arg(long, value_name = "KEY", value_parser = key_text)]
+    idempotency_key: Option<String>,
     /// Where the service is; on this machine at its own port by default.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -86,7 +89,8 @@ impl Enqueue {
         let api = Api { client: Client::new(), url: url.trim_end_matches('/').to_owned(), token };
         Runtime::new()?.block_on(async {
             let job = NewJob { queue: &self.queue, data: &data };
-            let Accepted { id, status_url } = api.post("/v1/jobs", &job).await?;
+            let Accepted { id, status_url } =
+                api.post("/v1/jobs", &job, self.idempotency_key.as_deref()).await?;
             if !self.wait {
                 println!("{id}");
                 return Ok(ExitCode::SUCCESS);
@@ -138,8 +142,16 @@ struct Api {
 }
 
 impl Api {
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CliError> {
-        let request = self.client.post(format!("{}{path}", self.url)).json(body);
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        idempotency_key: Option<&str>,
+    ) -> Result<T, CliError> {
+        let mut request = self.client.post(format!("{}{path}", self.url)).json(body);
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
         self.answer(request.bearer_auth(&self.token).send().await).await
     }
 

@@ -13,16 +13,16 @@ use axum::{
         rejection::{PathRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode, header},
-    response::{AppendHeaders, IntoResponse},
+    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Route, body, problem::Problem};
+use super::{Route, body, once, problem::Problem};
 use crate::{
     auth::{Auth, Caller, TokenError},
     pipeline::{FieldError, Rejected, brief},
-    queue::{Look, State as JobState},
+    queue::{Look, OnceKey, Pushed, State as JobState},
 };
 
 /// Who sends a request, and the token that proves it.
@@ -58,33 +58,55 @@ struct Accepted<'a> {
     status_url: &'a str,
 }
 
-/// Takes a job: 202 with its id, once it is in its queue.
+/// Takes a job: 202 with its id, once it is in its queue. Asked for again with the same `Idempotency-Key`, it is the
+/// same job.
 pub(super) async fn create(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<impl IntoResponse, Problem> {
-    let bearer = match Bearer::verify(&headers, &state.auth) {
-        Ok(bearer) => bearer,
-        Err(error) => {
+) -> Result<Response, Problem> {
+    let bearer = Bearer::verify(&headers, &state.auth).map_err(Problem::from);
+    let (bearer, key) = match bearer.and_then(|bearer| Ok((bearer, once::key(&headers)?))) {
+        Ok(asked) => asked,
+        Err(problem) => {
             body::discard(body, state.max_body_bytes).await;
-            return Err(error.into());
+            return Err(problem);
         }
     };
     let body = body::read(body, state.max_body_bytes).await?;
-    let (route, queue, data) = admit(&state, &bearer, &body)?;
-    let id = route.inbox.push(data).await?;
+    let Asked { route, queue, data, key } = admit(&state, &bearer, key.as_deref(), &body)?;
+    let pushed = match key {
+        Some(key) => route.inbox.push_once(data, &key).await?,
+        None => Pushed::Added(route.inbox.push(data).await?),
+    };
+    match pushed {
+        Pushed::Added(id) => Ok(accepted(&id, queue)),
+        Pushed::Before(id) => Ok(([(once::REPLAYED, "true")], accepted(&id, queue)).into_response()),
+        Pushed::KeyTaken => Err(once::taken()),
+    }
+}
+
+fn accepted(id: &str, queue: &str) -> Response {
     let status_url = format!("/v1/jobs/{id}");
-    let accepted = Json(Accepted { id: &id, queue, status_url: &status_url }).into_response();
-    Ok((StatusCode::ACCEPTED, AppendHeaders([(header::LOCATION, status_url)]), accepted))
+    let location = [(header::LOCATION, status_url.as_str())];
+    (StatusCode::ACCEPTED, location, Json(Accepted { id, queue, status_url: &status_url })).into_response()
+}
+
+/// A job that may go into its queue.
+struct Asked<'s> {
+    route: &'s Route,
+    queue: &'static str,
+    data: Vec<u8>,
+    key: Option<OnceKey>,
 }
 
 /// Checks a body, and gives the data to enqueue and where.
 fn admit<'s>(
     state: &'s super::State,
     bearer: &Bearer,
+    key: Option<&str>,
     body: &[u8],
-) -> Result<(&'s Route, &'static str, Vec<u8>), Problem> {
+) -> Result<Asked<'s>, Problem> {
     // serde would take an array as the fields of a struct.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(Problem::invalid(vec![FieldError::new(
@@ -114,12 +136,19 @@ fn admit<'s>(
         )));
     };
     let Bearer { caller, token } = bearer;
-    match route.intake.admit(name, data.get().as_bytes(), caller, token) {
-        Ok(data) => Ok((route, name, data)),
-        Err(Rejected::AnotherUser) => {
-            Err(Problem::forbidden("data.Id is not the user of the token; leave it out"))
+    let admit = |token: &str| route.intake.admit(name, data.get().as_bytes(), caller, token);
+    // Without the token: who has a new one since, asks for the same.
+    let once = |key: &str| admit("").map(|asked| OnceKey::new(caller.user(), key, name, &asked));
+    let key = key.map(once).transpose()?;
+    Ok(Asked { route, queue: name, data: admit(token)?, key })
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::AnotherUser => Self::forbidden("data.Id is not the user of the token; leave it out"),
+            Rejected::Invalid(invalid) => Self::invalid(invalid.fields),
         }
-        Err(Rejected::Invalid(invalid)) => Err(Problem::invalid(invalid.fields)),
     }
 }
 

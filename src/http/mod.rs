@@ -3,6 +3,7 @@
 mod body;
 mod health;
 mod jobs;
+mod once;
 mod page;
 mod problem;
 mod token;
@@ -118,5 +119,6 @@ pub fn cors(origins: &Origins) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, once::KEY])
+        .expose_headers([header::LOCATION, once::REPLAYED])
 }

@@ -10,6 +10,7 @@ pub mod embedded;
 mod held;
 mod ids;
 pub mod log;
+mod once;
 mod settler;
 mod wake;
 pub mod worker;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use ulid::Ulid;
 
 pub use connection::connect;
+pub use once::{KEY_TTL, NoKey, OnceKey, Pushed, key_text};
 pub use wake::{Channel, Listener};
 
 use crate::outcome::Outcome;
@@ -257,6 +259,10 @@ pub trait Queue: Send + Sync {
 pub trait Inbox: Queue {
     /// Adds a job, and gives its id.
     async fn push(&self, data: Vec<u8>) -> Result<String, QueueError>;
+
+    /// Adds a job unless `key` stands for one, in one step with the taking of the key: pushed again, after an error hid
+    /// the answer, it is the same job. The key stands for it for [`KEY_TTL`].
+    async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError>;
 
     /// What is known of a job.
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError>;

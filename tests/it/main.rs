@@ -4,6 +4,7 @@
 
 mod app;
 mod logs;
+mod once;
 mod queues;
 mod stack_facts;
 mod stores;

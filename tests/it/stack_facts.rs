@@ -1,6 +1,8 @@
 //! What the libraries do that shaped our code. A test that fails here says that a library has changed, and that the
 //! code which works around it may go.
 
+use std::collections::{BTreeMap, HashMap};
+
 use apalis_core::{
     backend::TaskSink,
     worker::{builder::WorkerBuilder, context::WorkerContext},
@@ -8,7 +10,7 @@ use apalis_core::{
 use apalis_redis::{Config as Layout, RedisStorage, queries::fetch_next};
 use redis::AsyncCommands;
 
-use crate::support::{redis_of, servers, unique};
+use crate::support::{queue_of, redis_of, servers, unique};
 
 async fn storage(name: &str) -> RedisStorage<u32, redis::aio::ConnectionManager> {
     let config = servers(&[]);
@@ -56,4 +58,26 @@ async fn a_worker_does_not_end_with_its_backend() {
     let worker = WorkerBuilder::new("facts").backend(backend).build(async |_: u32| {});
     let running = tokio::time::timeout(std::time::Duration::from_secs(1), worker.run());
     assert!(running.await.is_err(), "it ended");
+}
+
+/// Why `push.lua` writes what it does: to other readers of the layout, our jobs look as those of a stock push.
+#[tokio::test]
+async fn a_job_of_ours_looks_as_one_of_a_stock_push() {
+    let config = servers(&[]);
+    let queue = queue_of(&config, "Create_Character").await;
+    let name = format!("{}Create_Character", config.queue.prefix);
+    let mut storage = storage(&name).await;
+    let ours = queue.push(b"7".to_vec()).await.unwrap();
+    storage.push(7).await.unwrap();
+    let mut redis = storage.get_connection().clone();
+    let data: HashMap<String, String> = redis.hgetall(format!("{name}:data")).await.unwrap();
+    let due: HashMap<String, f64> =
+        redis.zrange_withscores(format!("{name}:scheduled"), 0, -1).await.unwrap();
+    let stock = data.keys().find(|id| **id != ours).unwrap();
+    let mut meta = async |id: &str| -> BTreeMap<String, String> {
+        redis.hgetall(format!("{name}:meta:{id}")).await.unwrap()
+    };
+    assert_eq!(meta(&ours).await, meta(stock).await);
+    assert_eq!(data[&ours], data[stock]);
+    assert!((due[&ours] - due[stock]).abs() <= 1.0, "{due:?}");
 }

@@ -44,7 +44,7 @@ describe('pages of other origins', () => {
             assert.ok([200, 204].includes(status), String(status));
             assert.equal(headers.get('access-control-allow-origin'), allowed);
             assert.deepEqual(list(headers, 'access-control-allow-methods'), ['get', 'post']);
-            assert.deepEqual(list(headers, 'access-control-allow-headers'), ['authorization', 'content-type']);
+            assert.deepEqual(list(headers, 'access-control-allow-headers'), ['authorization', 'content-type', 'idempotency-key']);
         }
         const { headers } = await preflight(octavo, '/v1/jobs', FOREIGN);
         assert.equal(headers.get('access-control-allow-origin'), null);

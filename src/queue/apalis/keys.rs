@@ -20,11 +20,13 @@ pub(super) struct Keys {
     pub claim: String,
     /// Prefix of where a job's outcome stands, `<place> <user>`: `<queue>:outcome:<id>`.
     pub outcome: String,
+    /// Prefix of an idempotency key, which all queues share: `<prefix>octavo:key:<hash>`.
+    pub once: String,
 }
 
 impl Keys {
-    /// The keys of the queue of `layout`, for the process that is known as `process`.
-    pub(super) fn new(layout: &Layout, process: &str) -> Self {
+    /// The keys of the queue of `layout`, whose name begins with `prefix`, for the process that is known as `process`.
+    pub(super) fn new(layout: &Layout, prefix: &str, process: &str) -> Self {
         let ours = |name: &str| format!("{}:{name}", layout.queue.as_ref());
         Self {
             active: layout.active_jobs_list(),
@@ -35,6 +37,7 @@ impl Keys {
             leases: ours("leases"),
             claim: ours(&format!("claim:{process}")),
             outcome: ours("outcome:"),
+            once: format!("{prefix}octavo:key:"),
         }
     }
 }

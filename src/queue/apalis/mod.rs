@@ -19,7 +19,7 @@ use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 
 use super::{
-    Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settled, Settlement,
+    Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement,
     ids::Ids,
     log::{Keys as Log, RedisLog},
     new_lease,
@@ -34,8 +34,6 @@ const LAYOUT: &str = "apalis";
 pub struct ApalisQueue {
     name: &'static str,
     keys: Keys,
-    /// What the stock storage needs to know to push.
-    layout: Layout,
     ids: Ids,
     redis: ConnectionManager,
     claim_bytes: usize,
@@ -51,8 +49,7 @@ impl ApalisQueue {
         let layout = Layout::default().queue(format!("{}{name}", config.prefix));
         Self {
             name,
-            keys: Keys::new(&layout, &new_lease()),
-            layout,
+            keys: Keys::new(&layout, &config.prefix, &new_lease()),
             ids: Ids::default(),
             redis,
             claim_bytes: config.claim_bytes,
@@ -112,7 +109,11 @@ impl Queue for ApalisQueue {
 #[async_trait]
 impl Inbox for ApalisQueue {
     async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        push::push(self, data).await
+        Ok(push::push(self, data).await?)
+    }
+
+    async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError> {
+        Ok(push::push_once(self, data, key).await?)
     }
 
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {

@@ -1,6 +1,7 @@
 //! A queue in the embedded file, with the same semantics as the one in Redis.
 
 mod claim;
+mod push;
 mod settle;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::Notify;
 
 use super::{
-    Claim, Counts, Inbox, Lease, Look, Queue, QueueError, Settled, Settlement, State,
+    Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement, State,
     ids::Ids,
     log::{Bounds, drop_old, outcome_of},
 };
@@ -91,6 +92,7 @@ impl Queue for EmbeddedQueue {
         let (queue, log, now) = (self.name, self.log, now_ms());
         let work = move |tx: &Transaction<'_>| {
             drop_old(tx, &log, now)?;
+            tx.prepare_cached("DELETE FROM idempotency_keys WHERE expires < ?")?.execute([now])?;
             take_back(tx, queue, now)
         };
         let rescued = self.file.transaction(work).await?;
@@ -123,14 +125,11 @@ impl Queue for EmbeddedQueue {
 #[async_trait]
 impl Inbox for EmbeddedQueue {
     async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        let (queue, id, now) = (self.name, self.ids.next(), now_ms());
-        let job = id.clone();
-        let insert = "INSERT INTO jobs (queue, id, data, created, due) VALUES (?, ?, ?, ?, ?)";
-        self.file
-            .transaction(move |tx| tx.prepare_cached(insert)?.execute(params![queue, job, data, now, now]))
-            .await?;
-        self.wake.notify_one();
-        Ok(id)
+        push::push(self, data).await
+    }
+
+    async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError> {
+        push::push_once(self, data, key).await
     }
 
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {
