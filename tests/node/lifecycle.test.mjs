@@ -171,7 +171,7 @@ describe('the configuration', () => {
 
 describe('the help', () => {
     for (const [args, words] of [
-        [['--help'], ['serve', 'enqueue', 'token']],
+        [['--help'], ['serve', 'enqueue', 'doctor', 'token']],
         [['enqueue', '--help'], ['--user', '--data', '--url', '--wait', 'xample']],
         [['token', '--help'], ['--user']],
     ]) {

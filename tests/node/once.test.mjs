@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CREATED, character, someone, unique, user } from './data.mjs';
+import { CREATED, character, someone } from './data.mjs';
 import { MODES, service } from './octavo.mjs';
 
 const CREATE = 'Create_Character';
@@ -101,7 +101,7 @@ for (const mode of MODES) {
         });
 
         test('octavo enqueue --idempotency-key prints the same id again, and tells of a key that cannot be one', async () => {
-            const ada = user(`ada-${unique()}`);
+            const ada = someone();
             const enqueue = (...args) =>
                 octavo.run(['enqueue', CREATE, '--user', ada.id, '--data', '-', '--url', octavo.url, ...args], {
                     input: JSON.stringify(character('Isolde')),

@@ -13,7 +13,7 @@ use super::{
 use crate::auth::Caller;
 
 pub use embedded::EmbeddedStore;
-pub use mongo::MongoStore;
+pub use mongo::{COLLECTION, MongoStore};
 
 /// A store of characters.
 #[async_trait]

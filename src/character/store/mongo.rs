@@ -23,7 +23,8 @@ use crate::{
     config::MongoDb,
 };
 
-const COLLECTION: &str = "Characters";
+/// The collection's name.
+pub const COLLECTION: &str = "Characters";
 
 /// MongoDB's code for a second document with the same `_id`.
 const DUPLICATE_KEY: i32 = 11000;
@@ -56,11 +57,11 @@ struct Stored {
 }
 
 impl MongoStore {
-    /// Connects, with a pool of `concurrency` connections, and makes the index that reads need.
+    /// What we ask of the driver, with a pool of `concurrency` connections, where the connection string says nothing.
     ///
     /// # Errors
-    /// When MongoDB cannot be reached, or refuses.
-    pub async fn connect(config: &MongoDb, concurrency: u32) -> Result<Self, Error> {
+    /// When the connection string is wrong, or names a service that DNS does not know.
+    pub async fn options(config: &MongoDb, concurrency: u32) -> Result<ClientOptions, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         options.app_name.get_or_insert_with(|| "octavo".to_owned());
         options.max_pool_size.get_or_insert(concurrency);
@@ -69,11 +70,24 @@ impl MongoStore {
         // An effect that was acknowledged must outlive its server, also a standalone one.
         let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         options.write_concern.get_or_insert(durable);
-        let client = Client::with_options(options)?;
+        Ok(options)
+    }
+
+    /// The index that reads need: a user's newest characters.
+    #[must_use]
+    pub fn newest_first() -> Document {
+        doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }
+    }
+
+    /// Connects, with a pool of `concurrency` connections, and makes the index that reads need.
+    ///
+    /// # Errors
+    /// When MongoDB cannot be reached, or refuses.
+    pub async fn connect(config: &MongoDb, concurrency: u32) -> Result<Self, Error> {
+        let client = Client::with_options(Self::options(config, concurrency).await?)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
-        let newest = IndexModel::builder().keys(doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }).build();
-        characters.create_index(newest).await?;
+        characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
         Ok(Self { characters, timeout: config.timeout })
     }
 

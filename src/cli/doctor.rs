@@ -1,0 +1,105 @@
+//! `octavo doctor`: looks at everything that the service depends on, changes nothing, and says what to do.
+
+mod clock;
+mod data;
+mod machine;
+mod mongodb;
+mod redis;
+mod report;
+mod secret;
+
+use std::{io::stdout, process::ExitCode, time::Duration};
+
+use clap::Args;
+use tokio::{runtime::Runtime, task::spawn_blocking};
+
+use super::CliError;
+use crate::{
+    character::QUEUES,
+    config::{Config, Mistakes, Storage},
+};
+use report::{Check, Report};
+
+/// No step of a check takes longer: a server that is silent is one failure, and the others are still looked at.
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  octavo doctor
+  octavo doctor --json | jq '.checks[] | select(.status != \"ok\")'
+
+Settings are read as `octavo serve` reads them; nothing is changed. The exit code is 1 when something failed; warnings
+do not count.")]
+pub(super) struct Doctor {
+    /// Print JSON, for machines.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    /// Examines what the settings say, or the mistakes in them.
+    pub(super) fn run(&self, settings: Result<Config, CliError>) -> Result<ExitCode, CliError> {
+        let report = match settings {
+            Ok(config) => {
+                let runtime = Runtime::new()?;
+                let report = runtime.block_on(examine(config));
+                // What hangs, a name that DNS does not answer, say, is not waited for.
+                runtime.shutdown_background();
+                report
+            }
+            Err(error) => Report(mistakes(error)),
+        };
+        report.print(&mut stdout().lock(), self.json)?;
+        Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+async fn examine(config: Config) -> Report {
+    let mut checks = settings(&config);
+    match &config.storage {
+        Storage::Embedded { dir, secret } => {
+            checks.push(secret::embedded(secret.as_ref(), dir));
+            let looked = spawn_blocking({
+                let dir = dir.clone();
+                move || data::examine(&dir)
+            });
+            checks.extend(match tokio::time::timeout(LIMIT, looked).await {
+                Ok(Ok(looked)) => looked,
+                Ok(Err(panic)) => vec![data::unusable(dir, &panic)],
+                Err(late) => vec![data::unusable(dir, &late)],
+            });
+            checks.push(machine::open_files(0));
+        }
+        Storage::Servers { redis, mongodb, secret } => {
+            checks.push(secret::given(secret));
+            let queues = QUEUES.len() + config.bull.queues.len();
+            let at_a_time = u32::try_from(config.queue.concurrency * queues).unwrap_or(u32::MAX);
+            let (redis, (mongodb, pool)) =
+                tokio::join!(redis::examine(redis), mongodb::examine(mongodb, at_a_time));
+            checks.extend(redis.into_iter().chain(mongodb));
+            checks.push(machine::open_files(pool));
+        }
+    }
+    Report(checks)
+}
+
+/// That there are no mistakes, and what is told at every start.
+fn settings(config: &Config) -> Vec<Check> {
+    const NAME: &str = "settings";
+    let warnings = config.warnings();
+    if warnings.is_empty() {
+        return vec![Check::ok(NAME, "no mistakes")];
+    }
+    let advice = "set it back as soon as the clients allow it; docs/migrating.md says how";
+    warnings.into_iter().map(|warning| Check::warning(NAME, warning, advice)).collect()
+}
+
+/// Each mistake in the settings is a failure; nothing else can be looked at then.
+fn mistakes(error: CliError) -> Vec<Check> {
+    let mistakes = match error.downcast::<Mistakes>() {
+        Ok(mistakes) => mistakes.0,
+        Err(error) => vec![error.to_string()],
+    };
+    let advice = "correct it, and run octavo doctor again; config/default.toml explains every setting";
+    mistakes.into_iter().map(|mistake| Check::failure("settings", mistake, advice)).collect()
+}

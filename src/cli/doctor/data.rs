@@ -1,0 +1,100 @@
+//! The data directory of the embedded store.
+
+use std::{
+    fmt::Display,
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use super::report::Check;
+use crate::{embedded::LOCK, secret};
+
+const NAME: &str = "data";
+
+const MIB: u64 = 1 << 20;
+
+/// Free space that is little, and that is too little, in MiB.
+const LITTLE: u64 = 1_024;
+const TOO_LITTLE: u64 = 64;
+
+/// Looks at `dir`, which the first start makes.
+pub(super) fn examine(dir: &Path) -> Vec<Check> {
+    if !dir.exists() {
+        let found = format!("{} is not there yet; the first start makes it", dir.display());
+        return vec![Check::ok(NAME, found)];
+    }
+    if let Err(error) = write(dir) {
+        return vec![unusable(dir, &error)];
+    }
+    let written = Check::ok(NAME, format!("{} can be written", dir.display()));
+    let looked = [space(dir), lock(dir), permissions(dir)];
+    let looked = looked.into_iter().map(|check| check.unwrap_or_else(|error| unusable(dir, &error)));
+    [written].into_iter().chain(looked).collect()
+}
+
+/// It cannot be used, or not even be looked at.
+pub(super) fn unusable(dir: &Path, error: &dyn Display) -> Check {
+    let dir = dir.display();
+    Check::failure(
+        NAME,
+        format!("{dir} cannot be used: {error}"),
+        format!("chown {dir} to the user that octavo runs as, or set OCTAVO__EMBEDDED__DIR"),
+    )
+}
+
+/// The one way to know, with access lists, full disks and read-only mounts: a file is made and removed.
+fn write(dir: &Path) -> io::Result<()> {
+    let probe = dir.join(format!("octavo.doctor.{}", std::process::id()));
+    File::create_new(&probe)?;
+    fs::remove_file(&probe)
+}
+
+fn space(dir: &Path) -> io::Result<Check> {
+    const NAME: &str = "data.space";
+    let disk = rustix::fs::statvfs(dir)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize) / MIB;
+    let found = format!("{free} MiB are free");
+    let advice = format!("free some: a full disk refuses jobs; {LITTLE} MiB are a good reserve");
+    Ok(match free {
+        0..TOO_LITTLE => Check::failure(NAME, found, advice),
+        TOO_LITTLE..LITTLE => Check::warning(NAME, found, advice),
+        _ => Check::ok(NAME, found),
+    })
+}
+
+/// Whether a service runs on it; that is as good as none.
+fn lock(dir: &Path) -> io::Result<Check> {
+    const NAME: &str = "data.lock";
+    let lock = match File::open(dir.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Check::ok(NAME, "no service has run on it yet"));
+        }
+        opened => opened?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(Check::ok(NAME, "no service runs on it now")),
+        Err(TryLockError::WouldBlock) => Ok(Check::ok(NAME, "a service runs on it")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// The key, and the tokens in the database, are for the owner only.
+fn permissions(dir: &Path) -> io::Result<Check> {
+    const NAME: &str = "data.permissions";
+    const OTHERS: u32 = 0o077;
+    let mode = |path: &Path| fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777);
+    let key = dir.join(secret::FILE);
+    let (dir_mode, key_mode) = (mode(dir)?, if key.exists() { mode(&key)? } else { 0 });
+    let told =
+        |path: &Path, mode| format!("{} has the mode {mode:o}: other users can get at it", path.display());
+    Ok(if key_mode & OTHERS != 0 {
+        let advice = format!("chmod 600 {}; delete it if others may have read it", key.display());
+        Check::failure(NAME, told(&key, key_mode), advice)
+    } else if dir_mode & OTHERS != 0 {
+        Check::warning(NAME, told(dir, dir_mode), format!("chmod 700 {}", dir.display()))
+    } else {
+        Check::ok(NAME, "for its owner only")
+    })
+}

@@ -1,0 +1,99 @@
+//! Redis, where the jobs are.
+
+mod info;
+
+use std::collections::HashMap;
+
+use redis::{FromRedisValue, RedisError, aio::ConnectionManager};
+
+use super::{
+    LIMIT,
+    clock::{Asking, SAMPLES, Sample, best, reach},
+    report::Check,
+};
+use crate::{config, queue::connect};
+
+const NAME: &str = "redis";
+
+/// Looks at the Redis of `config`.
+pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
+    let address = format!("{}:{}", config.host, config.port);
+    let mut redis = match tokio::time::timeout(LIMIT, connect(config)).await {
+        Ok(Ok((_, redis))) => redis,
+        Ok(Err(error)) => return vec![away(&address, &error)],
+        Err(_) => return vec![silent(&address)],
+    };
+    let mut checks = Vec::new();
+    let reached = match look(&mut redis, &mut checks).await {
+        Ok(sample) => reach(NAME, &format!("Redis at {address}"), sample),
+        Err(Unanswered::Silent) => silent(&address),
+        Err(Unanswered::Lost(error)) => away(&address, &error),
+    };
+    checks.insert(0, reached);
+    checks
+}
+
+/// Asks everything; ends early when there is nobody any more who answers.
+async fn look(redis: &mut ConnectionManager, checks: &mut Vec<Check>) -> Result<Option<Sample>, Unanswered> {
+    let mut samples = Vec::new();
+    for _ in 0..SAMPLES {
+        let asking = Asking::now();
+        if let Some((seconds, micros)) = ask::<(i64, i64)>(redis, &["TIME"]).await? {
+            samples.push(asking.answered(seconds * 1000 + micros / 1000));
+        }
+    }
+    let sample = best(samples);
+    checks.push(
+        sample.map_or_else(|| unchecked("redis.clock", "TIME"), |sample| sample.skew("redis.clock", "Redis")),
+    );
+    match ask::<String>(redis, &["INFO"]).await? {
+        Some(info) => {
+            let fsync = ask::<HashMap<String, String>>(redis, &["CONFIG", "GET", "appendfsync"]).await?;
+            checks.extend(info::examine(&info, fsync.as_ref().and_then(|fsync| fsync.get("appendfsync"))));
+        }
+        None => checks.push(unchecked("redis.version, role, eviction and persistence", "INFO")),
+    }
+    Ok(sample)
+}
+
+/// Nobody answers.
+enum Unanswered {
+    Silent,
+    Lost(RedisError),
+}
+
+/// What Redis answers; `None` when it refuses the command, as managed ones refuse some.
+async fn ask<T: FromRedisValue>(
+    redis: &mut ConnectionManager,
+    command: &[&str],
+) -> Result<Option<T>, Unanswered> {
+    let mut asked = redis::Cmd::new();
+    asked.arg(command);
+    match tokio::time::timeout(LIMIT, asked.query_async(redis)).await {
+        Ok(Ok(answer)) => Ok(Some(answer)),
+        Ok(Err(error)) if error.code().is_some() => Ok(None),
+        Ok(Err(error)) => Err(Unanswered::Lost(error)),
+        Err(_) => Err(Unanswered::Silent),
+    }
+}
+
+fn away(address: &str, error: &RedisError) -> Check {
+    let advice = match error.code() {
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => {
+            "set OCTAVO__REDIS__USERNAME and OCTAVO__REDIS__PASSWORD to a user that may do everything but administer"
+        }
+        Some(_) => "see what it says; Redis 6 or newer is needed",
+        None => "start it, or set REDIS_HOST and REDIS_PORT to where it is",
+    };
+    Check::failure(NAME, format!("cannot use Redis at {address}: {error}"), advice)
+}
+
+fn silent(address: &str) -> Check {
+    let found = format!("Redis at {address} does not answer within {} s", LIMIT.as_secs());
+    Check::failure(NAME, found, "look at its load, and at firewalls on the way to REDIS_HOST and REDIS_PORT")
+}
+
+fn unchecked(check: &'static str, command: &str) -> Check {
+    let found = format!("cannot be checked: this Redis refuses {command} to our user");
+    Check::warning(check, found, format!("allow it for a moment (ACL SETUSER … +{})", command.to_lowercase()))
+}
