@@ -67,3 +67,9 @@ CREATE TABLE IF NOT EXISTS Characters (
   updatedAt    INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS characters_newest ON Characters (User_Id, createdAt DESC, _id DESC);
+
+-- Jobs whose effect has happened: updates, deletes, and the creates of what was deleted.
+CREATE TABLE IF NOT EXISTS effects (
+  job      BLOB PRIMARY KEY,
+  expires  INTEGER NOT NULL
+);

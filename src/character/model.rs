@@ -53,8 +53,8 @@ impl Changes {
     }
 }
 
-/// The id of the character that a job makes: 4 bytes of the job's time in seconds, 8 bytes of a hash of its queue,
-/// time and id. A second run of the job makes the same id, and so meets its own character.
+/// What a job signs its effect with: 4 bytes of its time in seconds, 8 bytes of a hash of its queue, time and id. It is the
+/// id of the character that a create makes, and the mark of an update or a delete; a second run has the same.
 #[must_use]
 pub fn id_of(job: &Origin<'_>) -> ObjectId {
     let mut hash = Sha256::new();
@@ -125,8 +125,8 @@ mod tests {
     #[test]
     fn a_jobs_id_is_its_own_and_stays_the_same() {
         let job =
-            Origin { queue: "Create_Character", id: "a", created_ms: 1_700_000_000_123, redelivered: false };
-        assert_eq!(id_of(&job), id_of(&Origin { redelivered: true, ..job }));
+            Origin { queue: "Create_Character", id: "a", created_ms: 1_700_000_000_123, sole_until_ms: 1 };
+        assert_eq!(id_of(&job), id_of(&Origin { sole_until_ms: 0, ..job }));
         assert_ne!(id_of(&job), id_of(&Origin { id: "b", ..job }));
         assert_ne!(id_of(&job), id_of(&Origin { created_ms: 1_700_000_000_124, ..job }));
         assert_eq!(id_of(&job).timestamp().timestamp_millis(), 1_700_000_000_000);

@@ -31,7 +31,7 @@ pub async fn run(
     match command {
         Command::Create(new) => create(store, caller, origin, new).await,
         Command::Read(filter) => read(store, caller, &filter).await,
-        Command::Update(id, changes) => update(store, caller, id, changes).await,
+        Command::Update(id, changes) => update(store, caller, origin, id, changes).await,
         Command::Delete(id) => delete(store, caller, origin, id).await,
     }
 }
@@ -46,9 +46,9 @@ async fn create(
     let at = DateTime::from_millis(origin.created_ms);
     let NewCharacter { name, description, image, image_real } = new;
     let (id, user) = (id_of(origin), caller.user().to_owned());
-    store
-        .create(Character { id, name, description, image, image_real, user, created_at: at, updated_at: at })
-        .await?;
+    let character =
+        Character { id, name, description, image, image_real, user, created_at: at, updated_at: at };
+    store.create(character, DateTime::from_millis(origin.sole_until_ms)).await?;
     reply("Character created correctly")
 }
 
@@ -59,10 +59,11 @@ async fn read(store: &dyn Store, caller: &Caller, filter: &CharacterFilter) -> R
 async fn update(
     store: &dyn Store,
     caller: &Caller,
+    origin: &Origin<'_>,
     id: ObjectId,
     changes: Changes,
 ) -> Result<Reply, Failure> {
-    if store.update(caller, id, changes, DateTime::now()).await? {
+    if store.update(caller, id, changes, DateTime::now(), id_of(origin)).await? {
         reply("Character updated correctly")
     } else {
         Err(not_found())
@@ -75,8 +76,7 @@ async fn delete(
     origin: &Origin<'_>,
     id: ObjectId,
 ) -> Result<Reply, Failure> {
-    // A job that was claimed before may have deleted it then, and died before it could say so.
-    if store.delete(caller, id).await? || origin.redelivered {
+    if store.delete(caller, id, id_of(origin)).await? {
         reply("Character successfully eliminated")
     } else {
         Err(not_found())

@@ -57,9 +57,15 @@ impl Job {
     /// What a domain may know of the job.
     #[must_use]
     pub fn origin(&self) -> Origin<'_> {
-        Origin { queue: self.queue, id: &self.id, created_ms: self.created_ms, redelivered: self.redelivered }
+        // The retry of a failed job by Bull hides that it was claimed before, but not its attempts.
+        let first = !self.redelivered && self.attempt == 1 && self.crashes == 0;
+        let sole_until_ms = if first { self.claimed_ms + SOLE_MS } else { 0 };
+        Origin { queue: self.queue, id: &self.id, created_ms: self.created_ms, sole_until_ms }
     }
 }
+
+/// Shorter than any lease, by more than the clocks of two servers differ.
+const SOLE_MS: i64 = 1000;
 
 /// What a producer asked of the queue for one job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,8 +110,8 @@ pub struct Origin<'a> {
     pub id: &'a str,
     /// When the job was made, in milliseconds since 1970.
     pub created_ms: i64,
-    /// Whether it was claimed before: some or all of its effect may be there.
-    pub redelivered: bool,
+    /// Until when no other run of the job can have begun, in milliseconds since 1970; 0 when one has perhaps.
+    pub sole_until_ms: i64,
 }
 
 /// A fencing token: all jobs of one claim share one, no two claims do.

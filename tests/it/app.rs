@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apalis_core::backend::TaskSink;
 use apalis_redis::{Config as Layout, RedisStorage};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, doc, oid::ObjectId};
 use octavo::{
     auth::Auth,
     character::{self, store::MongoStore},
@@ -102,12 +102,7 @@ async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character
     let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
 
     // A process claims the job, inserts, and dies.
-    let job = queue.claim(&new_lease(), 1, false).await.unwrap().jobs.remove(0);
-    let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
-    let store = MongoStore::connect(mongodb, 1).await.unwrap();
-    let characters = character::Characters::new(std::sync::Arc::new(store));
-    let command = octavo::pipeline::Domain::parse(&characters, job.queue, &job.data).unwrap().command;
-    octavo::pipeline::Domain::run(&characters, &caller("ada"), &job.origin(), command).await.unwrap();
+    run_and_die(&config, &*queue).await;
 
     let service = Service::start(config.clone()).await;
     let outcome = service.outcome("ada", &id).await;
@@ -120,15 +115,40 @@ async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character
 #[tokio::test]
 async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did() {
     let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
-    let queue = queue_of(&config, "Delete_Character").await;
-    let data = json!({ "Id": "ada", "Token": token("ada"), "Id_Character": "0123456789abcdef01234567" });
-    let id = queue.push(data.to_string().into_bytes()).await.unwrap();
-    assert_eq!(queue.claim(&new_lease(), 1, false).await.unwrap().jobs.len(), 1);
+    let creates = queue_of(&config, "Create_Character").await;
+    let made = creates.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+    run_and_die(&config, &*creates).await;
+    let written = database_of(&config).await.collection::<Document>("Characters");
+    let there = written.find_one(doc! {}).await.unwrap().unwrap().get_object_id("_id").unwrap();
+    let never_there = ObjectId::new();
+
+    let deletes = queue_of(&config, "Delete_Character").await;
+    let mut jobs = Vec::new();
+    for (id, status) in [(there, true), (never_there, false)] {
+        let data = json!({ "Id": "ada", "Token": token("ada"), "Id_Character": id.to_hex() });
+        jobs.push((deletes.push(data.to_string().into_bytes()).await.unwrap(), status));
+        run_and_die(&config, &*deletes).await;
+    }
 
     let service = Service::start(config).await;
-    let outcome = service.outcome("ada", &id).await;
-    assert_eq!(outcome, json!({ "Message": "Character successfully eliminated", "Status": true }));
+    for (job, status) in jobs {
+        assert_eq!(service.outcome("ada", &job).await["Status"], status);
+    }
+    // The create is run again too, after the delete.
+    assert_eq!(service.outcome("ada", &made).await["Status"], true);
+    assert_eq!(written.count_documents(doc! {}).await.unwrap(), 0);
     service.stop().await;
+}
+
+/// What is left of a process that claims the next job of `queue`, runs it, and dies.
+async fn run_and_die(config: &Config, queue: &dyn Inbox) {
+    let job = queue.claim(&new_lease(), 1, false).await.unwrap().jobs.remove(0);
+    let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
+    let store = MongoStore::connect(mongodb, 1).await.unwrap();
+    let characters = character::Characters::new(std::sync::Arc::new(store));
+    let command = octavo::pipeline::Domain::parse(&characters, job.queue, &job.data).unwrap().command;
+    let ran = octavo::pipeline::Domain::run(&characters, &caller("ada"), &job.origin(), command).await;
+    assert!(matches!(ran, Ok(_) | Err(octavo::outcome::Failure::Refused(_))), "{ran:?}");
 }
 
 /// Data that no command can be made of.

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
 
 mod app;
+mod effects;
+mod evidence;
 mod logs;
 mod once;
 mod queues;

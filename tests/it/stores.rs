@@ -1,5 +1,7 @@
 //! What every store of characters does, run against each; and what only MongoDB must.
 
+use std::path::Path;
+
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use octavo::{
     character::{
@@ -17,17 +19,19 @@ use crate::support::{caller, database_of, servers};
 macro_rules! on_every_store {
     ($($test:ident;)*) => {
         mod on_mongodb {
-            $(#[tokio::test] async fn $test() { super::$test(&super::mongo(&crate::support::servers(&[])).await).await; })*
+            $(#[tokio::test] async fn $test() { super::$test(&crate::stores::mongo(&crate::support::servers(&[])).await).await; })*
         }
         mod on_file {
             $(#[tokio::test] async fn $test() {
                 let dir = tempfile::tempdir().unwrap();
-                let store = super::EmbeddedStore::new(super::Embedded::open(dir.path()).unwrap());
+                let store = crate::stores::embedded(dir.path());
                 super::$test(&store).await;
             })*
         }
     };
 }
+
+pub(crate) use on_every_store;
 
 on_every_store! {
     a_character_created_twice_is_there_once;
@@ -39,12 +43,19 @@ on_every_store! {
     a_store_answers;
 }
 
-async fn mongo(config: &Config) -> MongoStore {
+/// For a first run, within the time in which there is no other.
+pub const ALONE: DateTime = DateTime::MAX;
+
+pub async fn mongo(config: &Config) -> MongoStore {
     let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
-    MongoStore::connect(mongodb, 4).await.unwrap()
+    MongoStore::connect(mongodb, 16).await.unwrap()
 }
 
-fn character(user: &str, name: &str, at: i64) -> Character {
+pub fn embedded(dir: &Path) -> EmbeddedStore {
+    EmbeddedStore::new(Embedded::open(dir).unwrap())
+}
+
+pub fn character(user: &str, name: &str, at: i64) -> Character {
     let at = DateTime::from_millis(1_700_000_000_000 + at);
     Character {
         id: ObjectId::new(),
@@ -58,7 +69,7 @@ fn character(user: &str, name: &str, at: i64) -> Character {
     }
 }
 
-async fn newest(store: &dyn Store, user: &str, conditions: Vec<Condition>) -> Vec<Character> {
+pub async fn newest(store: &dyn Store, user: &str, conditions: Vec<Condition>) -> Vec<Character> {
     store.newest(&caller(user), &CharacterFilter(conditions), 3).await.unwrap()
 }
 
@@ -68,16 +79,16 @@ fn names(characters: &[Character]) -> Vec<&str> {
 
 async fn a_character_created_twice_is_there_once(store: &dyn Store) {
     let aria = character("u1", "Aria", 0);
-    store.create(aria.clone()).await.unwrap();
-    store.create(aria.clone()).await.unwrap();
+    store.create(aria.clone(), ALONE).await.unwrap();
+    store.create(aria.clone(), ALONE).await.unwrap();
     assert_eq!(newest(store, "u1", vec![]).await, [aria]);
 }
 
 async fn a_read_gives_the_newest_of_the_caller_newest_first(store: &dyn Store) {
     for (name, at) in [("second", 2), ("fourth", 4), ("first", 1), ("third", 3)] {
-        store.create(character("u1", name, at)).await.unwrap();
+        store.create(character("u1", name, at), ALONE).await.unwrap();
     }
-    store.create(character("u2", "another's", 5)).await.unwrap();
+    store.create(character("u2", "another's", 5), ALONE).await.unwrap();
     assert_eq!(names(&newest(store, "u1", vec![]).await), ["fourth", "third", "second"]);
     assert!(newest(store, "u3", vec![]).await.is_empty());
 }
@@ -88,7 +99,7 @@ async fn a_filter_narrows_and_never_widens(store: &dyn Store) {
     let (aria, bo) = (character("u1", "Aria", 1), character("u1", "Bo", 2));
     let other = character("u2", "Aria", 3);
     for character in [&aria, &bo, &other] {
-        store.create(character.clone()).await.unwrap();
+        store.create(character.clone(), ALONE).await.unwrap();
     }
     assert_eq!(names(&newest(store, "u1", vec![text(Field::Name, &["Aria"])]).await), ["Aria"]);
     assert_eq!(names(&newest(store, "u1", vec![text(Field::Name, &["Aria", "Bo"])]).await), ["Bo", "Aria"]);
@@ -106,28 +117,28 @@ async fn a_filter_narrows_and_never_widens(store: &dyn Store) {
 
 async fn an_update_changes_what_it_names(store: &dyn Store) {
     let aria = character("u1", "Aria", 0);
-    store.create(aria.clone()).await.unwrap();
+    store.create(aria.clone(), ALONE).await.unwrap();
     let later = DateTime::from_millis(1_700_000_009_000);
     let changes = Changes { name: Some("Ari".to_owned()), image: Some("j".to_owned()), ..Changes::default() };
-    assert!(store.update(&caller("u1"), aria.id, changes, later).await.unwrap());
+    assert!(store.update(&caller("u1"), aria.id, changes, later, ObjectId::new()).await.unwrap());
     let expected = Character { name: "Ari".to_owned(), image: "j".to_owned(), updated_at: later, ..aria };
     assert_eq!(newest(store, "u1", vec![]).await, [expected]);
 }
 
 async fn nobody_changes_or_deletes_anothers_character(store: &dyn Store) {
     let aria = character("u1", "Aria", 0);
-    store.create(aria.clone()).await.unwrap();
+    store.create(aria.clone(), ALONE).await.unwrap();
     let changes = Changes { name: Some("stolen".to_owned()), ..Changes::default() };
-    assert!(!store.update(&caller("u2"), aria.id, changes, DateTime::now()).await.unwrap());
-    assert!(!store.delete(&caller("u2"), aria.id).await.unwrap());
+    assert!(!store.update(&caller("u2"), aria.id, changes, DateTime::now(), ObjectId::new()).await.unwrap());
+    assert!(!store.delete(&caller("u2"), aria.id, ObjectId::new()).await.unwrap());
     assert_eq!(newest(store, "u1", vec![]).await, [aria]);
 }
 
 async fn a_deleted_character_is_gone(store: &dyn Store) {
     let aria = character("u1", "Aria", 0);
-    store.create(aria.clone()).await.unwrap();
-    assert!(store.delete(&caller("u1"), aria.id).await.unwrap());
-    assert!(!store.delete(&caller("u1"), aria.id).await.unwrap());
+    store.create(aria.clone(), ALONE).await.unwrap();
+    assert!(store.delete(&caller("u1"), aria.id, ObjectId::new()).await.unwrap());
+    assert!(!store.delete(&caller("u1"), aria.id, ObjectId::new()).await.unwrap());
     assert!(newest(store, "u1", vec![]).await.is_empty());
 }
 
@@ -139,7 +150,7 @@ async fn a_store_answers(store: &dyn Store) {
 async fn what_is_written_has_exactly_the_fields_of_the_platform() {
     let config = servers(&[]);
     let aria = character("u1", "Aria", 0);
-    mongo(&config).await.create(aria.clone()).await.unwrap();
+    mongo(&config).await.create(aria.clone(), ALONE).await.unwrap();
     let written =
         database_of(&config).await.collection::<Document>("Characters").find_one(doc! {}).await.unwrap();
     let expected = doc! {
@@ -167,7 +178,7 @@ async fn what_the_platform_wrote_before_is_read() {
 #[tokio::test]
 async fn a_read_uses_the_index() {
     let config = servers(&[]);
-    mongo(&config).await.create(character("u1", "Aria", 0)).await.unwrap();
+    mongo(&config).await.create(character("u1", "Aria", 0), ALONE).await.unwrap();
     let find =
         doc! { "find": "Characters", "filter": { "User_Id": "u1" }, "sort": { "createdAt": -1, "_id": -1 } };
     let plan = database_of(&config).await.run_command(doc! { "explain": find }).await.unwrap().to_string();
@@ -178,6 +189,6 @@ async fn a_read_uses_the_index() {
 async fn a_document_that_is_too_large_is_refused_and_not_tried_again() {
     let config = servers(&[]);
     let large = Character { image: "x".repeat(17_000_000), ..character("u1", "Aria", 0) };
-    let refused = mongo(&config).await.create(large).await;
+    let refused = mongo(&config).await.create(large, ALONE).await;
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
 }

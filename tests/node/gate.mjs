@@ -5,12 +5,12 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { Faults } from './faults.mjs';
 
-/** How the commands that write begin in an OP_MSG: a string field of this name. */
-const WRITES = ['insert', 'update', 'delete'].map((command) => Buffer.from(`\x02${command}\0`));
+/** How the commands that write characters begin in an OP_MSG: a string field of this name, with its length and value. */
+const WRITES = ['insert', 'update', 'delete'].map((command) => Buffer.from(`\x02${command}\0\x0b\0\0\0Characters\0`));
 
 export class MongoGate {
     #sockets = new Set();
-    /** Of writes on their way to mongod: one that fails does not reach it, and its connection is cut. */
+    /** Of writes of characters on their way to mongod: one that fails does not reach it, and its connection is cut. */
     faults = new Faults();
     /** Of the answers to writes: the effect is there, and the service does not know. */
     answers = new Faults();

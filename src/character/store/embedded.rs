@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use mongodb::bson::{DateTime, oid::ObjectId};
-use rusqlite::{Row, ToSql, params, params_from_iter, types::Type};
+use rusqlite::{Row, ToSql, Transaction, params, params_from_iter, types::Type};
 
-use super::{Store, StoreError};
+use super::{EVIDENCE_KEPT, Store, StoreError};
 use crate::{
     auth::Caller,
     character::{
@@ -14,7 +14,7 @@ use crate::{
     embedded::{Embedded, EmbeddedError},
 };
 
-/// The table `Characters`.
+/// The table `Characters`, and `effects` beside it.
 pub struct EmbeddedStore(Embedded);
 
 impl EmbeddedStore {
@@ -27,24 +27,22 @@ impl EmbeddedStore {
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    async fn create(&self, c: Character) -> Result<(), StoreError> {
+    async fn create(&self, c: Character, _: DateTime) -> Result<(), StoreError> {
         let insert = "INSERT INTO Characters (_id, Name, Description, Image, Image_Real, User_Id, createdAt, updatedAt)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (_id) DO NOTHING";
-        let work = move |tx: &rusqlite::Transaction<'_>| {
-            let at = (c.created_at.timestamp_millis(), c.updated_at.timestamp_millis());
-            tx.prepare_cached(insert)?.execute(params![
-                c.id.to_hex(),
-                c.name,
-                c.description,
-                c.image,
-                c.image_real,
-                c.user,
-                at.0,
-                at.1
-            ])
+        let own = "SELECT 1 FROM Characters WHERE _id = ? AND User_Id = ?";
+        let work = move |tx: &Transaction<'_>| {
+            // A character has the id of the job that made it, and its delete keeps that.
+            if happened(tx, c.id)? {
+                return Ok(true);
+            }
+            let (id, at) =
+                (c.id.to_hex(), (c.created_at.timestamp_millis(), c.updated_at.timestamp_millis()));
+            let values = params![id, c.name, c.description, c.image, c.image_real, c.user, at.0, at.1];
+            Ok(tx.prepare_cached(insert)?.execute(values)? == 1
+                || tx.prepare_cached(own)?.exists((&id, &c.user))?)
         };
-        self.0.transaction(work).await?;
-        Ok(())
+        if self.0.transaction(work).await? { Ok(()) } else { Err(StoreError::taken()) }
     }
 
     async fn newest(
@@ -59,7 +57,7 @@ impl Store for EmbeddedStore {
             "SELECT _id, Name, Description, Image, Image_Real, User_Id, createdAt, updatedAt FROM Characters
             WHERE {clause} ORDER BY createdAt DESC, _id DESC LIMIT CAST(? AS INTEGER)"
         );
-        let work = move |tx: &rusqlite::Transaction<'_>| {
+        let work = move |tx: &Transaction<'_>| {
             tx.prepare_cached(&select)?.query_map(params_from_iter(values), character)?.collect()
         };
         Ok(self.0.transaction(work).await?)
@@ -71,9 +69,10 @@ impl Store for EmbeddedStore {
         id: ObjectId,
         changes: Changes,
         at: DateTime,
+        job: ObjectId,
     ) -> Result<bool, StoreError> {
         let user = caller.user().to_owned();
-        let work = move |tx: &rusqlite::Transaction<'_>| {
+        let update = move |tx: &Transaction<'_>| {
             let (fields, values): (Vec<_>, Vec<_>) = changes.into_fields().unzip();
             let set = fields.join(" = ?, ");
             let update =
@@ -83,21 +82,52 @@ impl Store for EmbeddedStore {
                 values.iter().map(|value| value as &dyn ToSql).chain([&at as &dyn ToSql, &id, &user]);
             tx.prepare_cached(&update)?.execute(params_from_iter(values))
         };
-        Ok(self.0.transaction(work).await? == 1)
+        Ok(self.0.transaction(move |tx| once(tx, job, &[job], update)).await?)
     }
 
-    async fn delete(&self, caller: &Caller, id: ObjectId) -> Result<bool, StoreError> {
+    async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError> {
         let user = caller.user().to_owned();
-        let work = move |tx: &rusqlite::Transaction<'_>| {
+        let delete = move |tx: &Transaction<'_>| {
             tx.prepare_cached("DELETE FROM Characters WHERE _id = ? AND User_Id = ?")?
                 .execute((id.to_hex(), user))
         };
-        Ok(self.0.transaction(work).await? == 1)
+        Ok(self.0.transaction(move |tx| once(tx, job, &[job, id], delete)).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.0.transaction(|tx| tx.query_row("SELECT 1", (), |_| Ok(()))).await?)
     }
+}
+
+/// Has the effect of `job`, on one row, unless it has happened; gives whether it has now. Then `jobs` are not run again.
+fn once(
+    tx: &Transaction<'_>,
+    job: ObjectId,
+    jobs: &[ObjectId],
+    effect: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<usize>,
+) -> rusqlite::Result<bool> {
+    if happened(tx, job)? {
+        return Ok(true);
+    }
+    if effect(tx)? == 0 {
+        return Ok(false);
+    }
+    let now = DateTime::now();
+    let mut keep =
+        tx.prepare_cached("INSERT INTO effects (job, expires) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
+    // Each that is kept removes two whose time is over, so that the table shrinks without ever being searched.
+    let mut forget = tx.prepare_cached(
+        "DELETE FROM effects WHERE rowid IN (SELECT rowid FROM effects ORDER BY rowid LIMIT 2) AND expires < ?",
+    )?;
+    for job in jobs {
+        forget.execute([now.timestamp_millis()])?;
+        keep.execute((job.bytes(), now.saturating_add_duration(EVIDENCE_KEPT).timestamp_millis()))?;
+    }
+    Ok(true)
+}
+
+fn happened(tx: &Transaction<'_>, job: ObjectId) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM effects WHERE job = ?")?.exists([job.bytes()])
 }
 
 /// The filter in SQL, with its values; the caller's id is a condition of its own beside what was asked for.

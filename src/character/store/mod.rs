@@ -3,6 +3,8 @@
 mod embedded;
 mod mongo;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use mongodb::bson::{DateTime, oid::ObjectId};
 
@@ -15,11 +17,14 @@ use crate::auth::Caller;
 pub use embedded::EmbeddedStore;
 pub use mongo::{COLLECTION, MongoStore};
 
-/// A store of characters.
+/// How long it is known which job did what: longer than a job can be run again, for dead letters are kept for 7 days.
+const EVIDENCE_KEPT: Duration = Duration::from_hours(8 * 24);
+
+/// A store of characters. An operation that is done twice for the same job has one effect, and gives the same answer.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Keeps `character`. One with the same id that is there already is the same job's: that is success too.
-    async fn create(&self, character: Character) -> Result<(), StoreError>;
+    /// Keeps `character`, whose id is its job's; until `sole_until` no other run of that job can have begun.
+    async fn create(&self, character: Character, sole_until: DateTime) -> Result<(), StoreError>;
 
     /// The newest of the caller's characters that fit `filter`, newest first.
     async fn newest(
@@ -29,17 +34,18 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Character>, StoreError>;
 
-    /// Changes one of the caller's characters; `false` when there is none of this id.
+    /// Changes one of the caller's characters for `job`; `false` when there is none of this id.
     async fn update(
         &self,
         caller: &Caller,
         id: ObjectId,
         changes: Changes,
         at: DateTime,
+        job: ObjectId,
     ) -> Result<bool, StoreError>;
 
-    /// Deletes one of the caller's characters; `false` when there is none of this id.
-    async fn delete(&self, caller: &Caller, id: ObjectId) -> Result<bool, StoreError>;
+    /// Deletes one of the caller's characters for `job`; `false` when there is none of this id.
+    async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
@@ -54,4 +60,11 @@ pub enum StoreError {
     /// It will never do this: a document too large, say.
     #[error("the store of characters refuses: {0}")]
     Rejected(String),
+}
+
+impl StoreError {
+    /// The id of a character to be made is that of something else.
+    fn taken() -> Self {
+        Self::Rejected("the id of the new character is taken".to_owned())
+    }
 }

@@ -1,5 +1,7 @@
 //! Characters in MongoDB, in the platform's own collection.
 
+mod effects;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use mongodb::{
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
+use self::effects::{Effects, MARKS};
 use super::{Store, StoreError};
 use crate::{
     auth::Caller,
@@ -29,9 +32,10 @@ pub const COLLECTION: &str = "Characters";
 /// MongoDB's code for a second document with the same `_id`.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// The collection `Characters` of the database that the connection string names.
+/// The collection `Characters` of the database that the connection string names, and the tombstones beside it.
 pub struct MongoStore {
     characters: Collection<Stored>,
+    effects: Effects,
     timeout: Duration,
 }
 
@@ -88,7 +92,8 @@ impl MongoStore {
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
         characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
-        Ok(Self { characters, timeout: config.timeout })
+        let effects = Effects::open(&database).await?;
+        Ok(Self { characters, effects, timeout: config.timeout })
     }
 
     /// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
@@ -107,14 +112,9 @@ impl MongoStore {
 
 #[async_trait]
 impl Store for MongoStore {
-    async fn create(&self, character: Character) -> Result<(), StoreError> {
-        let characters = self.characters.clone();
-        let stored = Stored::from(character);
-        let inserted = self.run(async move { characters.insert_one(&stored).await }).await;
-        match inserted {
-            Err(error) if is_duplicate(&error) => Ok(()),
-            other => Ok(other.map(|_| ())?),
-        }
+    async fn create(&self, character: Character, sole_until: DateTime) -> Result<(), StoreError> {
+        let (effects, character) = (self.effects.clone(), Stored::from(character));
+        if self.run(effects.create(character, sole_until)).await? { Ok(()) } else { Err(StoreError::taken()) }
     }
 
     async fn newest(
@@ -126,7 +126,9 @@ impl Store for MongoStore {
         let (characters, filter) = (self.characters.clone(), translate(caller, filter));
         let find = async move {
             let newest = doc! { "createdAt": -1, "_id": -1 };
-            characters.find(filter).sort(newest).limit(limit.into()).await?.try_collect::<Vec<_>>().await
+            let found =
+                characters.find(filter).sort(newest).limit(limit.into()).projection(doc! { MARKS: 0 });
+            found.await?.try_collect::<Vec<_>>().await
         };
         let stored = self.run(find).await?;
         Ok(stored.into_iter().map(Character::from).collect())
@@ -138,19 +140,18 @@ impl Store for MongoStore {
         id: ObjectId,
         changes: Changes,
         at: DateTime,
+        job: ObjectId,
     ) -> Result<bool, StoreError> {
         let mut set: Document =
             changes.into_fields().map(|(field, value)| (field.to_owned(), value.into())).collect();
         set.insert("updatedAt", at);
-        let (characters, own) = (self.characters.clone(), own(caller, id));
-        let updated = self.run(async move { characters.update_one(own, doc! { "$set": set }).await }).await?;
-        Ok(updated.matched_count == 1)
+        let (effects, user) = (self.effects.clone(), caller.user().to_owned());
+        Ok(self.run(effects.update(user, id, set, job)).await?)
     }
 
-    async fn delete(&self, caller: &Caller, id: ObjectId) -> Result<bool, StoreError> {
-        let (characters, own) = (self.characters.clone(), own(caller, id));
-        let deleted = self.run(async move { characters.delete_one(own).await }).await?;
-        Ok(deleted.deleted_count == 1)
+    async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError> {
+        let (effects, user) = (self.effects.clone(), caller.user().to_owned());
+        Ok(self.run(effects.delete(user, id, job)).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -160,8 +161,8 @@ impl Store for MongoStore {
     }
 }
 
-fn own(caller: &Caller, id: ObjectId) -> Document {
-    doc! { "_id": id, "User_Id": caller.user() }
+fn own(user: &str, id: ObjectId) -> Document {
+    doc! { "_id": id, "User_Id": user }
 }
 
 /// The filter in MongoDB's language; the caller's id is a condition of its own beside what was asked for.
