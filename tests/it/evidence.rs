@@ -181,6 +181,17 @@ async fn a_create_that_runs_first_is_one_insert_and_an_update_one_update() {
     assert_eq!(operations(&database).await, ["insert", "update"]);
 }
 
+#[tokio::test]
+async fn a_create_that_is_run_again_does_not_even_show_what_was_deleted() {
+    let kept = Kept::new().await;
+    let database = database_of(&kept.config).await;
+    let aria = created(&kept.store).await;
+    assert!(delete(&kept.store, aria.id, ObjectId::new()).await);
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    kept.store.create(aria, AGAIN).await.unwrap();
+    assert_eq!(operations(&database).await, ["query", "remove"]);
+}
+
 fn job(attempt: u32, crashes: u32, redelivered: bool) -> Job {
     let now = DateTime::now().timestamp_millis();
     let (id, queue, layout, data) = ("1".to_owned(), "Create_Character", "bull", Vec::new());

@@ -33,7 +33,7 @@ pub(super) struct Effects {
     tombstones: Collection<Document>,
 }
 
-/// What a delete looks at before it removes a document.
+/// What a delete looks at before it removes a document: its [`MARKS`].
 #[derive(Deserialize)]
 struct Marks {
     #[serde(rename = "octavo_jobs")]
