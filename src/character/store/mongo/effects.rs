@@ -116,12 +116,16 @@ impl Effects {
 
     /// Lays a tombstone, or adds the marks to the one that is there; gives whether it is new.
     async fn lay(&self, user: &str, id: ObjectId, job: ObjectId, marks: &[ObjectId]) -> Result<bool, Error> {
-        let lay = doc! {
-            "$setOnInsert": { "job": job, "expires": expires() },
-            "$addToSet": { "updates": { "$each": marks } },
-        };
-        let laid = self.tombstones.update_one(tombstone(user, id), lay).upsert(true).await?;
-        Ok(laid.upserted_id.is_some())
+        let mut laid = tombstone(user, id);
+        laid.extend(doc! { "job": job, "expires": expires(), "updates": marks });
+        match self.tombstones.insert_one(laid).await {
+            Err(error) if is_duplicate(&error) => {
+                let add = doc! { "$addToSet": { "updates": { "$each": marks } } };
+                self.tombstones.update_one(tombstone(user, id), add).await?;
+                Ok(false)
+            }
+            other => other.map(|_| true),
+        }
     }
 
     /// Makes `job` the one that deleted, after it removed a document for which another job had laid the tombstone;
