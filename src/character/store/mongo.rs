@@ -83,7 +83,7 @@ impl MongoStore {
         doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }
     }
 
-    /// Connects, with a pool of `concurrency` connections, and makes the index that reads need.
+    /// Connects, with a pool of `concurrency` connections, and makes the indexes.
     ///
     /// # Errors
     /// When MongoDB cannot be reached, or refuses.
