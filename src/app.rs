@@ -92,7 +92,7 @@ impl App {
     }
 
     fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
-        let Parts { auth, store, inboxes, queues, log, listener } = parts;
+        let Parts { auth, store, inboxes, queues, letters, log, listener } = parts;
         let process = Process::default();
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
         let metrics = Arc::new(Metrics::new(QUEUES));
@@ -115,6 +115,7 @@ impl App {
             auth,
             routes,
             queues,
+            letters,
             store,
             notifier: notifier.clone(),
             stop,

@@ -1,5 +1,8 @@
 //! From a token to a [`Caller`], the proof of who asks.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
@@ -10,7 +13,31 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     user: String,
-    service: bool,
+    role: Role,
+}
+
+/// What a caller may do beside what is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Role {
+    User,
+    Service,
+    Admin,
+}
+
+impl Role {
+    /// What its tokens have as `role`.
+    fn claim(self) -> Option<&'static str> {
+        match self {
+            Self::User => None,
+            Self::Service => Some(SERVICE),
+            Self::Admin => Some("admin"),
+        }
+    }
+
+    /// A role that we do not know is none.
+    fn of(claim: Option<&str>) -> Self {
+        [Self::Service, Self::Admin].into_iter().find(|role| role.claim() == claim).unwrap_or(Self::User)
+    }
 }
 
 impl Caller {
@@ -23,7 +50,13 @@ impl Caller {
     /// Whether it is a sibling service of the platform, and not a user.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        self.service
+        self.role == Role::Service
+    }
+
+    /// Whether it may look at the jobs of all users, and drive them again.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.role == Role::Admin
     }
 }
 
@@ -64,6 +97,19 @@ struct Claims {
     exp: f64,
 }
 
+impl Claims {
+    fn caller(self) -> Result<Caller, TokenError> {
+        let role = Role::of(self.role.as_deref());
+        let user = match (self.id, self.sub) {
+            (Some(id), Some(sub)) if id != sub => return Err(TokenError::Malformed),
+            (Some(id), _) | (None, Some(id)) => id,
+            (None, None) if role == Role::Service => SERVICE.to_owned(),
+            (None, None) => return Err(TokenError::Malformed),
+        };
+        if user.is_empty() { Err(TokenError::Malformed) } else { Ok(Caller { user, role }) }
+    }
+}
+
 /// The `role` of sibling services; also their user's id when they have none.
 const SERVICE: &str = "service";
 
@@ -98,25 +144,32 @@ impl Auth {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => TokenError::Expired,
-                ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenError::Forged,
-                _ => TokenError::Malformed,
-            })?
-            .claims;
+        let claims = self.claims(token, &self.validation)?;
         // The library lets a token live through the second of its `exp`; Node's does not.
         if claims.exp <= now().as_secs_f64() {
             return Err(TokenError::Expired);
         }
-        let service = claims.role.as_deref() == Some(SERVICE);
-        let user = match (claims.id, claims.sub) {
-            (Some(id), Some(sub)) if id != sub => return Err(TokenError::Malformed),
-            (Some(id), _) | (None, Some(id)) => id,
-            (None, None) if service => SERVICE.to_owned(),
-            (None, None) => return Err(TokenError::Malformed),
-        };
-        if user.is_empty() { Err(TokenError::Malformed) } else { Ok(Caller { user, service }) }
+        claims.caller()
+    }
+
+    /// A fresh token for `user` in place of one that was `user`'s, and has only expired since; none for any other. It
+    /// proves who the user is, and gives no role.
+    #[must_use]
+    pub fn renew(&self, user: &str, token: &str, lifetime: Duration) -> Option<String> {
+        let validation = Validation { validate_exp: false, ..self.validation.clone() };
+        let claims = self.claims(token, &validation).ok()?;
+        let expired = claims.exp <= now().as_secs_f64();
+        let caller = claims.caller().ok().filter(|caller| expired && caller.user == user)?;
+        self.sign(&caller.user, lifetime).ok()
+    }
+
+    fn claims(&self, token: &str, validation: &Validation) -> Result<Claims, TokenError> {
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.decoding, validation);
+        decoded.map(|token| token.claims).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => TokenError::Expired,
+            ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenError::Forged,
+            _ => TokenError::Malformed,
+        })
     }
 
     /// As [`Auth::verify`], for a job that says it is `user`'s.
@@ -133,7 +186,7 @@ impl Auth {
     /// # Errors
     /// When the key cannot sign.
     pub fn sign(&self, user: &str, lifetime: Duration) -> Result<String, jsonwebtoken::errors::Error> {
-        self.sign_as(user, None, lifetime)
+        self.sign_as(user, Role::User, lifetime)
     }
 
     /// A token for the sibling service `name` that is valid for `lifetime` from now.
@@ -145,104 +198,29 @@ impl Auth {
         name: &str,
         lifetime: Duration,
     ) -> Result<String, jsonwebtoken::errors::Error> {
-        self.sign_as(name, Some(SERVICE), lifetime)
+        self.sign_as(name, Role::Service, lifetime)
+    }
+
+    /// A token for the admin `user` that is valid for `lifetime` from now.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn sign_admin(&self, user: &str, lifetime: Duration) -> Result<String, jsonwebtoken::errors::Error> {
+        self.sign_as(user, Role::Admin, lifetime)
     }
 
     fn sign_as(
         &self,
         id: &str,
-        role: Option<&'static str>,
+        role: Role,
         lifetime: Duration,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let iat = now().as_secs();
-        let claims = NewClaims { id, role, iat, exp: iat + lifetime.as_secs() };
+        let claims = NewClaims { id, role: role.claim(), iat, exp: iat + lifetime.as_secs() };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
     }
 }
 
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn auth() -> Auth {
-        Auth::new(&"secret".into())
-    }
-
-    fn token(claims: &serde_json::Value) -> String {
-        signed(claims, Algorithm::HS256, "secret")
-    }
-
-    fn signed(claims: &serde_json::Value, algorithm: Algorithm, secret: &str) -> String {
-        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes()))
-            .unwrap()
-    }
-
-    fn at(offset: i64) -> i64 {
-        i64::try_from(now().as_secs()).unwrap() + offset
-    }
-
-    #[test]
-    fn id_and_sub_are_both_accepted_and_must_agree() {
-        let user = |claims| auth().verify(&token(&claims)).map(|caller| caller.user);
-        assert_eq!(user(json!({"Id": "u1", "exp": at(60)})), Ok("u1".to_owned()));
-        assert_eq!(user(json!({"sub": "u1", "exp": at(60)})), Ok("u1".to_owned()));
-        assert_eq!(user(json!({"Id": "u1", "sub": "u1", "exp": at(60)})), Ok("u1".to_owned()));
-        assert_eq!(user(json!({"Id": "u1", "sub": "u2", "exp": at(60)})), Err(TokenError::Malformed));
-        assert_eq!(user(json!({"exp": at(60)})), Err(TokenError::Malformed));
-        assert_eq!(user(json!({"Id": "", "exp": at(60)})), Err(TokenError::Malformed));
-        assert_eq!(user(json!({"Id": 7, "exp": at(60)})), Err(TokenError::Malformed));
-    }
-
-    #[test]
-    fn exp_is_required_a_number_and_without_leeway() {
-        let verify = |claims| auth().verify(&token(&claims)).map(|_| ());
-        assert_eq!(verify(json!({"Id": "u1", "exp": at(-1)})), Err(TokenError::Expired));
-        assert_eq!(verify(json!({"Id": "u1", "exp": at(0)})), Err(TokenError::Expired));
-        assert_eq!(verify(json!({"Id": "u1", "exp": at(2)})), Ok(()));
-        assert_eq!(verify(json!({"Id": "u1"})), Err(TokenError::Malformed));
-        assert_eq!(verify(json!({"Id": "u1", "exp": at(60).to_string()})), Err(TokenError::Malformed));
-    }
-
-    #[test]
-    fn only_hs256_with_our_key_counts() {
-        let claims = json!({"Id": "u1", "exp": at(60)});
-        let verify = |token: &str| auth().verify(token).map(|_| ());
-        assert_eq!(verify(&signed(&claims, Algorithm::HS256, "other")), Err(TokenError::Forged));
-        assert_eq!(verify(&signed(&claims, Algorithm::HS512, "secret")), Err(TokenError::Forged));
-        // {"alg":"none"}.{"Id":"u1","exp":9999999999}.
-        let none = "eyJhbGciOiJub25lIn0.eyJJZCI6InUxIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
-        assert_eq!(verify(none), Err(TokenError::Malformed));
-        assert_eq!(verify("garbage"), Err(TokenError::Malformed));
-        assert_eq!(verify(""), Err(TokenError::Missing));
-    }
-
-    #[test]
-    fn a_service_is_told_from_a_user() {
-        let service = |claims| auth().verify(&token(&claims)).map(|caller| (caller.service, caller.user));
-        assert_eq!(service(json!({"role": "service", "exp": at(60)})), Ok((true, "service".to_owned())));
-        assert_eq!(
-            service(json!({"Id": "story", "role": "service", "exp": at(60)})),
-            Ok((true, "story".to_owned()))
-        );
-        assert_eq!(
-            service(json!({"Id": "u1", "role": "admin", "exp": at(60)})),
-            Ok((false, "u1".to_owned()))
-        );
-        let signed = auth().sign_service("story", Duration::from_mins(1)).unwrap();
-        assert!(auth().verify(&signed).unwrap().is_service());
-    }
-
-    #[test]
-    fn what_is_signed_is_verified() {
-        let token = auth().sign("ada", Duration::from_mins(1)).unwrap();
-        assert_eq!(auth().verify_for("ada", Some(&token)).unwrap().user(), "ada");
-        assert_eq!(auth().verify_for("bob", Some(&token)), Err(TokenError::AnotherUser));
-        assert_eq!(auth().verify_for("ada", None), Err(TokenError::Missing));
-    }
 }

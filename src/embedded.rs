@@ -88,5 +88,21 @@ fn database(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.execute_batch(SCHEMA)?;
+    add_columns(&connection)?;
     Ok(connection)
+}
+
+/// Brings a database of an earlier version up to [`SCHEMA`]; its dead letters are as if they had died now.
+fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    for column in ["error TEXT", "died INTEGER"] {
+        let name = column.split(' ').next();
+        let known = "SELECT count(*) FROM pragma_table_info('jobs') WHERE name = ?";
+        if connection.query_row(known, [name], |row| row.get::<_, i64>(0))? == 0 {
+            connection.execute_batch(&format!("ALTER TABLE jobs ADD COLUMN {column}"))?;
+        }
+    }
+    connection.execute_batch(
+        "CREATE UNIQUE INDEX IF NOT EXISTS jobs_died ON jobs (died) WHERE died IS NOT NULL;
+        UPDATE jobs SET died = unixepoch() * 1000000 + seq WHERE state = 'dead' AND died IS NULL;",
+    )
 }

@@ -2,7 +2,9 @@
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 
--- Jobs that are not done. `state` is waiting, active or dead; a waiting job is taken from `due` on.
+-- Jobs that are not done. `state` is waiting, active or dead; a waiting job is taken from `due` on. `claimed` is when it
+-- was claimed last, `error` what its attempt before failed with; a dead letter has its `reason` and its serial, `died`:
+-- when it died, in microseconds, or one more than the last.
 CREATE TABLE IF NOT EXISTS jobs (
   seq          INTEGER PRIMARY KEY AUTOINCREMENT,
   queue        TEXT NOT NULL,
@@ -17,6 +19,8 @@ CREATE TABLE IF NOT EXISTS jobs (
   lease        TEXT,
   lease_until  INTEGER,
   reason       TEXT,
+  error        TEXT,
+  died         INTEGER,
   UNIQUE (queue, id)
 );
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (queue, state, due, seq);

@@ -16,6 +16,7 @@ pub struct Metrics {
     jobs: Family<JobLabels, Counter>,
     seconds: Family<QueueLabels, Histogram>,
     states: Family<StateLabels, Gauge<u64, AtomicU64>>,
+    driven: Family<QueueLabels, Counter>,
     sockets: Gauge,
     profiles: Family<OutcomeLabels, Counter>,
 }
@@ -49,6 +50,7 @@ impl Metrics {
     /// Counters at zero for `queues`.
     pub fn new(queues: impl IntoIterator<Item = &'static str>) -> Self {
         let jobs = Family::<JobLabels, Counter>::default();
+        let driven = Family::<QueueLabels, Counter>::default();
         let seconds = Family::<QueueLabels, Histogram>::new_with_constructor(|| {
             Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
         });
@@ -56,6 +58,7 @@ impl Metrics {
             for outcome in OUTCOMES {
                 drop(jobs.get_or_create(&JobLabels { queue, outcome }));
             }
+            drop(driven.get_or_create(&QueueLabels { queue }));
             drop(seconds.get_or_create(&QueueLabels { queue }));
         }
         let (states, sockets) = (Family::default(), Gauge::default());
@@ -72,15 +75,21 @@ impl Metrics {
             seconds.clone(),
         );
         registry.register("queue_jobs", "Jobs in the queues by state", states.clone());
+        registry.register("dead_letters_driven", "Dead letters driven again", driven.clone());
         registry.register("sockets", "Signed-in sockets", sockets.clone());
         registry.register("profiles", "Messages of sibling services to rooms", profiles.clone());
-        Self { registry, jobs, seconds, states, sockets, profiles }
+        Self { registry, jobs, seconds, states, driven, sockets, profiles }
     }
 
     /// Counts one end of a job.
     pub fn job(&self, queue: &'static str, outcome: &'static str, took: Duration) {
         self.jobs.get_or_create(&JobLabels { queue, outcome }).inc();
         self.seconds.get_or_create(&QueueLabels { queue }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a dead letter that was driven again.
+    pub fn driven(&self, queue: &'static str) {
+        self.driven.get_or_create(&QueueLabels { queue }).inc();
     }
 
     /// Counts a socket in (`1`) or out (`-1`).

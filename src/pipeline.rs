@@ -2,6 +2,8 @@
 
 mod domain;
 mod intake;
+mod redrive;
+mod renewal;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +18,7 @@ use futures_util::FutureExt;
 
 pub use domain::{Domain, FieldError, Invalid, Request, brief};
 pub use intake::{Intake, Rejected};
+pub use redrive::{Redrive, Redriven};
 
 use crate::{
     auth::{Auth, Caller},

@@ -16,7 +16,8 @@ use crate::{
         apalis::ApalisQueue,
         bull::BullQueue,
         connect,
-        embedded::EmbeddedQueue,
+        embedded::{EmbeddedLetters, EmbeddedQueue},
+        letters::{Letters, RedisLetters},
         log::{EmbeddedLog, News, OutcomeLog, RedisLog},
     },
     secret,
@@ -32,6 +33,8 @@ pub(super) struct Parts {
     pub inboxes: Vec<Arc<dyn Inbox>>,
     /// All that are served, the inboxes among them.
     pub queues: Vec<Arc<dyn Queue>>,
+    /// Their dead letters.
+    pub letters: Arc<dyn Letters>,
     /// Keeps outcomes.
     pub log: Arc<dyn OutcomeLog>,
     /// Wakes the queues, and hears of the logs, where other processes may be.
@@ -50,14 +53,16 @@ pub(super) async fn connect_storage(config: &Config) -> Result<Parts, StartError
 }
 
 async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Result<Parts, StartError> {
-    let mut inboxes: Vec<Arc<dyn Inbox>> = Vec::new();
+    let mut opened = Vec::new();
     for name in QUEUES {
-        inboxes.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
+        opened.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
     }
-    let queues = inboxes.iter().map(|inbox| Arc::clone(inbox) as Arc<dyn Queue>).collect();
+    let letters = Arc::new(EmbeddedLetters::new(file.clone(), &opened));
+    let queues = opened.iter().map(|queue| Arc::clone(queue) as Arc<dyn Queue>).collect();
+    let inboxes = opened.into_iter().map(|queue| queue as _).collect();
     let log = Arc::new(EmbeddedLog::new(file.clone(), &config.queue));
     let store = Arc::new(store::EmbeddedStore::new(file));
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, log, listener: None })
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, letters, log, listener: None })
 }
 
 async fn servers(
@@ -84,11 +89,13 @@ async fn servers(
     let (sender, news) = mpsc::unbounded_channel();
     let listener = Listener::new(client, redis.timeout, wakes, log.channel(sender));
 
+    let letters = Arc::new(RedisLetters::new(connection, &apalis, &bull));
     let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
     queues.extend(bull.into_iter().map(|queue| queue as _));
     let inboxes = apalis.into_iter().map(|queue| queue as _).collect();
     let concurrency = u32::try_from(config.queue.concurrency * queues.len()).unwrap_or(u32::MAX);
     let store =
         Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, log, listener: Some((listener, news)) })
+    let listener = Some((listener, news));
+    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, letters, log, listener })
 }

@@ -19,8 +19,11 @@ pub(super) struct Token {
     #[arg(long, value_name = "U")]
     user: String,
     /// For a sibling service, which may emit `Profile`, and not for a user.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "admin")]
     service: bool,
+    /// For an admin, who may look at the dead letters of all users, and drive them again.
+    #[arg(long)]
+    admin: bool,
 }
 
 impl Token {
@@ -29,6 +32,8 @@ impl Token {
         let auth = super::auth(config)?;
         let token = if self.service {
             auth.sign_service(&self.user, LIFETIME)
+        } else if self.admin {
+            auth.sign_admin(&self.user, LIFETIME)
         } else {
             auth.sign(&self.user, LIFETIME)
         };

@@ -101,6 +101,9 @@ pub struct Queue {
     pub outcome_ttl: Duration,
     /// Most bytes of outcomes that are kept for one user.
     pub outcome_bytes: usize,
+    /// How long dead letters are kept.
+    #[serde(rename = "dead_letter_days", deserialize_with = "days")]
+    pub letter_ttl: Duration,
 }
 
 /// Bull's queues.
@@ -186,6 +189,9 @@ impl Settings {
         }
         if self.queue.outcome_ttl.is_zero() {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_SECONDS: must be at least 1".to_owned());
+        }
+        if self.queue.letter_ttl < Duration::from_secs(1) {
+            mistakes.push("OCTAVO__QUEUE__DEAD_LETTER_DAYS: must be at least a second, 0.00002".to_owned());
         }
         if self.socket.port == Some(self.server.port) && self.server.port != 0 {
             mistakes.push(
@@ -273,6 +279,13 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Days, with a fraction perhaps; ten years at the most.
+fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let days = f64::deserialize(deserializer)?;
+    let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 3650.0);
+    duration.ok_or_else(|| D::Error::custom(format!("is {days}, must be from 0 to 3650")))
 }
 
 /// A value that may be left empty.

@@ -32,7 +32,11 @@ pub(super) struct Bearer {
 }
 
 impl Bearer {
-    fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, TokenError> {
+    /// Whom the request's `Authorization` proves to be there.
+    ///
+    /// # Errors
+    /// When it proves nobody.
+    pub(super) fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, TokenError> {
         let header = headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
         let header = header.to_str().map_err(|_| TokenError::Malformed)?;
         let (scheme, token) = header.split_once(' ').ok_or(TokenError::Malformed)?;
@@ -41,6 +45,11 @@ impl Bearer {
         }
         let token = token.trim();
         Ok(Self { caller: auth.verify(token)?, token: token.to_owned() })
+    }
+
+    /// Who it is.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 

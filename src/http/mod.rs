@@ -1,8 +1,10 @@
-//! The HTTP side: the jobs API, health and metrics, and the page.
+//! The HTTP side: the jobs API, dead letters for admins, health and metrics, and the page.
 
+mod admin;
 mod body;
 mod health;
 mod jobs;
+mod letter_data;
 mod once;
 mod page;
 mod problem;
@@ -25,7 +27,7 @@ use crate::{
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Intake,
-    queue::{Inbox, Queue},
+    queue::{Inbox, Queue, letters::Letters},
 };
 
 /// What the handlers share.
@@ -36,6 +38,8 @@ pub struct State {
     pub routes: BTreeMap<&'static str, Route>,
     /// Every queue that is served, in each of its layouts.
     pub queues: Vec<Arc<dyn Queue>>,
+    /// Their dead letters.
+    pub letters: Arc<dyn Letters>,
     /// The store, to see whether it answers.
     pub store: Arc<dyn Store>,
     /// Hears when jobs have ended.
@@ -104,6 +108,7 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
     }
     router
         .method_not_allowed_fallback(problem::no_such_method)
+        .merge(admin::router())
         .with_state(state)
         .merge(api)
         .merge(sockets)

@@ -60,7 +60,7 @@ impl Fixture {
 }
 
 /// Adds a job as Bull does. The real Bull is in `tests/node`.
-async fn push_bull(mut redis: ConnectionManager, prefix: &str, data: Vec<u8>) -> String {
+pub async fn push_bull(mut redis: ConnectionManager, prefix: &str, data: Vec<u8>) -> String {
     let id: u64 = redis.incr(format!("{prefix}id"), 1).await.unwrap();
     let now = mongodb::bson::DateTime::now().timestamp_millis();
     let _: () = redis::pipe()

@@ -8,7 +8,7 @@ use octavo::{
     config::{self, Config, Environment, Storage},
     queue::{Inbox, apalis::ApalisQueue, log::RedisLog},
 };
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -78,6 +78,7 @@ pub fn limits(prefix: &str, lease: Duration) -> config::Queue {
         max_crashes: 3,
         outcome_ttl: PATIENCE,
         outcome_bytes: 100_000,
+        letter_ttl: PATIENCE,
     }
 }
 
@@ -191,6 +192,14 @@ impl Service {
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         let accepted: Value = response.json().await.unwrap();
         self.outcome(user, accepted["id"].as_str().unwrap()).await
+    }
+
+    /// What an admin is told.
+    pub async fn admin(&self, method: Method, path: &str) -> (StatusCode, Value) {
+        let token = Auth::new(&SECRET.into()).sign_admin("root", PATIENCE).unwrap();
+        let request = self.client.request(method, format!("{}/admin{path}", self.url)).bearer_auth(token);
+        let response = request.send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
     }
 
     pub async fn health(&self) -> Value {

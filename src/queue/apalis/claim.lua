@@ -1,8 +1,9 @@
 -- Leases up to a number of jobs that are due.
--- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)  5 dead (set)
---       6 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
+-- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
+--       5 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
+--       6 letters (zset, serial)  7 last serial
 -- ARGV  1 lease token  2 how many at the most  3 bytes of data at the most  4 lease, ms  5 prefix of meta hashes
---       6 1 if nothing else runs in our process
+--       6 1 if nothing else runs in our process  7 prefix of letters  8 how long letters are kept, ms
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, attempts, max_attempts, crashes, 1 if it was claimed before, ms of its first claim}
 -- A suspect, a job that a process has died of perhaps, is given only alone.
@@ -11,6 +12,7 @@
 
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local alone = ARGV[6] == '1'
+local letters = {set = KEYS[6], last = KEYS[7], prefix = ARGV[7], ttl = ARGV[8]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local jobs, broken, bytes = {}, {}, 0
@@ -26,7 +28,7 @@ local function add(id, data, meta, before)
   bytes = bytes + #data
 end
 
-local given = redis.call('LRANGE', KEYS[6], 0, -1)
+local given = redis.call('LRANGE', KEYS[5], 0, -1)
 if given[1] == token then
   for i = 2, #given, 2 do
     local id, meta = given[i], prefix .. given[i]
@@ -37,7 +39,7 @@ if given[1] == token then
   end
   return {jobs, broken, -1, now, 0}
 end
-redis.call('DEL', KEYS[6])
+redis.call('DEL', KEYS[5])
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now / 1000, 'LIMIT', 0, max)
 local next_due, suspect = 1, 0
@@ -65,21 +67,21 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     if kind == 'hash' then redis.call('DEL', meta) end
     broken[#broken + 1] = id
   elseif not sound then
-    redis.call('SADD', KEYS[5], id)
+    bury(letters, KEYS[3], meta, id, is_text(id) and 'its metadata is no hash' or 'its id is not text')
     broken[#broken + 1] = id
   else
     local before = 1 - redis.call('HSETNX', meta, 'octavo:claimed_at', now)
-    redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running')
+    redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', 'octavo:last_claim', now)
     redis.call('ZADD', KEYS[4], now + lease_ms, id)
-    if #jobs == 0 then redis.call('RPUSH', KEYS[6], token) end
-    redis.call('RPUSH', KEYS[6], id, before)
+    if #jobs == 0 then redis.call('RPUSH', KEYS[5], token) end
+    redis.call('RPUSH', KEYS[5], id, before)
     add(id, data, meta, before)
     if jobs[#jobs][5] > 0 then break end
   end
 end
 
 if #jobs > 0 then
-  redis.call('PEXPIRE', KEYS[6], lease_ms)
+  redis.call('PEXPIRE', KEYS[5], lease_ms)
   return {jobs, broken, -1, now, 0}
 end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')

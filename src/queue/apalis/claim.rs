@@ -8,29 +8,28 @@ use ulid::Ulid;
 use super::{ApalisQueue, LAYOUT};
 use crate::queue::{Claim, Job, Lease, Options};
 
-static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("../is_text.lua"), include_str!("claim.lua"))));
+static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
 /// `{id, data, attempts, max_attempts, crashes, claimed before, ms of its first claim}`
 type Row = (String, Vec<u8>, u32, u32, u32, bool, i64);
 
 pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone: bool) -> RedisResult<Claim> {
     let keys = &queue.keys;
-    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
-        .key(&keys.active)
+    let mut call = CLAIM.prepare_invoke();
+    call.key(&keys.active)
         .key(&keys.scheduled)
         .key(&keys.data)
         .key(&keys.leases)
-        .key(&keys.dead)
         .key(&keys.claim)
         .arg(&**lease)
         .arg(max)
         .arg(queue.claim_bytes)
         .arg(queue.lease.as_millis())
         .arg(&keys.meta)
-        .arg(alone)
-        .invoke_async(&mut queue.redis())
-        .await?;
+        .arg(alone);
+    queue.letters.tell(&mut call);
+    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) =
+        call.invoke_async(&mut queue.redis()).await?;
     Ok(Claim {
         jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
@@ -42,7 +41,7 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone:
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
     let (id, data, attempts, max_attempts, crashes, redelivered, first_claimed) = row;
     Job {
-        created_ms: created_ms(&id).filter(|created| *created <= first_claimed).unwrap_or(first_claimed),
+        created_ms: ApalisQueue::created_ms(&id, first_claimed),
         claimed_ms: now,
         id,
         queue,
@@ -62,9 +61,11 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
 /// What a stock push writes when the producer said nothing.
 const STOCK_ATTEMPTS: u32 = 25;
 
-/// When a job was made, if its id tells: a stock push makes ULIDs. Else, or when that is in the future, the time of its
-/// first claim stands in, which stays the same too.
-fn created_ms(id: &str) -> Option<i64> {
-    let id: Ulid = id.parse().ok()?;
-    i64::try_from(id.timestamp_ms()).ok()
+impl ApalisQueue {
+    /// When a job was made, if its id tells: a stock push makes ULIDs. Else, or when that is in the future, the time of
+    /// its first claim stands in, which stays the same too.
+    pub(in crate::queue) fn created_ms(id: &str, first_claimed: i64) -> i64 {
+        let made = id.parse().ok().and_then(|id: Ulid| i64::try_from(id.timestamp_ms()).ok());
+        made.filter(|made| *made <= first_claimed).unwrap_or(first_claimed)
+    }
 }

@@ -9,13 +9,14 @@ pub(super) async fn count(queue: &ApalisQueue) -> RedisResult<Counts> {
     let keys = &queue.keys;
     let mut redis = queue.redis();
     let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut redis).await?;
+    let oldest = queue.letters.oldest((seconds, micros));
     let now = format!("{seconds}.{micros:06}");
     let (listed, due, later, active, dead): (u64, u64, u64, u64, u64) = redis::pipe()
         .llen(&keys.active)
         .zcount(&keys.scheduled, "-inf", &now)
         .zcount(&keys.scheduled, format!("({now}"), "+inf")
         .zcard(&keys.leases)
-        .scard(&keys.dead)
+        .zcount(&queue.letters.set, oldest, "+inf")
         .query_async(&mut redis)
         .await?;
     Ok(Counts { waiting: listed + due, delayed: later, active, dead })

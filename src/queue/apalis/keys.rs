@@ -2,7 +2,7 @@
 
 use apalis_redis::Config as Layout;
 
-/// Keys of one queue. The first five are apalis-redis', the others are ours beside them.
+/// Keys of one queue. The first four are apalis-redis', the others are ours beside them.
 pub(super) struct Keys {
     /// List of ids that can be claimed, oldest first.
     pub active: String,
@@ -12,8 +12,6 @@ pub(super) struct Keys {
     pub data: String,
     /// Prefix of the hash of one job: `<queue>:meta:<id>`.
     pub meta: String,
-    /// Set of ids of dead letters.
-    pub dead: String,
     /// Sorted set of leased ids by the time the lease runs out, in milliseconds.
     pub leases: String,
     /// List of what the last claim of this process gave: `<queue>:claim:<process>`.
@@ -33,7 +31,6 @@ impl Keys {
             scheduled: layout.scheduled_jobs_set(),
             data: layout.job_data_hash(),
             meta: layout.job_meta_hash() + ":",
-            dead: layout.dead_jobs_set(),
             leases: ours("leases"),
             claim: ours(&format!("claim:{process}")),
             outcome: ours("outcome:"),

@@ -7,18 +7,19 @@ use crate::{
 };
 use redis::RedisResult;
 
-/// Data, status in `meta`, time in `scheduled`, where its outcome stands, the time.
-type Row = (Option<Vec<u8>>, Option<String>, Option<f64>, Option<String>, (u64, u64));
+/// Data, status in `meta`, time in `scheduled`, where its outcome stands, the time, data of a dead letter.
+type Row = (Option<Vec<u8>>, Option<String>, Option<f64>, Option<String>, (u64, u64), Option<Vec<u8>>);
 
 pub(super) async fn look(queue: &ApalisQueue, id: &str) -> RedisResult<Option<Look>> {
     let keys = &queue.keys;
     let mut redis = queue.redis();
-    let (data, status, due, place, (seconds, _)): Row = redis::pipe()
+    let (data, status, due, place, (seconds, _), dead): Row = redis::pipe()
         .hget(&keys.data, id)
         .hget(format!("{}{id}", keys.meta), "status")
         .zscore(&keys.scheduled, id)
         .get(format!("{}{id}", keys.outcome))
         .cmd("TIME")
+        .hget(queue.letters.letter(id), "data")
         .query_async(&mut redis)
         .await?;
     let place = place.as_deref().and_then(|place| place.split_once(' '));
@@ -32,12 +33,14 @@ pub(super) async fn look(queue: &ApalisQueue, id: &str) -> RedisResult<Option<Lo
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
     let later = due.is_some_and(|due| due > seconds as f64 + 1.0);
     let state = match (&data, status.as_deref()) {
+        (None, _) if dead.is_some() => State::Failed,
         (None, _) if outcome.is_some() => State::Done,
         (None, _) => return Ok(None),
-        (Some(_), Some("Killed")) => State::Failed,
         (Some(_), Some("Running")) => State::Active,
         (Some(_), _) if later => State::Delayed,
         (Some(_), _) => State::Waiting,
     };
-    Ok(Some(Look { state, data, outcome }))
+    // A job that waits or runs may have been driven again: what was told before is no more its outcome.
+    let outcome = outcome.filter(|_| matches!(state, State::Done | State::Failed));
+    Ok(Some(Look { state, data: data.or(dead), outcome }))
 }

@@ -2,8 +2,23 @@
 //!
 //! A stock `RedisStorage` pushes; each job is in `data` and `meta:<id>`, and its id in `scheduled` or `active`.
 
+/// A script that buries: what it needs stands before it.
+macro_rules! burying {
+    ($script:expr) => {
+        concat!(
+            include_str!("../is_text.lua"),
+            include_str!("../letters/trim.lua"),
+            include_str!("../letters/write.lua"),
+            include_str!("bury.lua"),
+            $script
+        )
+    };
+}
+use burying;
+
 mod claim;
 mod count;
+mod drive;
 mod keys;
 mod look;
 mod push;
@@ -21,6 +36,7 @@ use tokio::sync::Notify;
 use super::{
     Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement,
     ids::Ids,
+    letters::Home,
     log::{Keys as Log, RedisLog},
     new_lease,
 };
@@ -34,6 +50,7 @@ const LAYOUT: &str = "apalis";
 pub struct ApalisQueue {
     name: &'static str,
     keys: Keys,
+    letters: Home,
     ids: Ids,
     redis: ConnectionManager,
     claim_bytes: usize,
@@ -50,6 +67,7 @@ impl ApalisQueue {
         Self {
             name,
             keys: Keys::new(&layout, &config.prefix, &new_lease()),
+            letters: Home::new(LAYOUT, name, config),
             ids: Ids::default(),
             redis,
             claim_bytes: config.claim_bytes,
@@ -63,6 +81,11 @@ impl ApalisQueue {
     #[must_use]
     pub fn wakes(&self) -> [(String, Arc<Notify>); 2] {
         [&self.keys.active, &self.keys.scheduled].map(|key| (key.clone(), Arc::clone(&self.wake)))
+    }
+
+    /// Where its dead letters are.
+    pub(super) fn letters(&self) -> &Home {
+        &self.letters
     }
 
     /// A connection; all of them share one socket.

@@ -1,8 +1,9 @@
 -- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted.
--- KEYS  1 active (list)  2 leases (zset, ms)  3 dead (set)
--- ARGV  1 prefix of meta hashes  2 how many at the most
+-- KEYS  1 active (list)  2 leases (zset, ms)  3 data (hash)  4 letters (zset, serial)  5 last serial
+-- ARGV  1 prefix of meta hashes  2 how many at the most  3 prefix of letters  4 how long letters are kept, ms
 -- Returns how many.
 
+local letters = {set = KEYS[4], last = KEYS[5], prefix = ARGV[3], ttl = ARGV[4]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[2])
@@ -12,7 +13,7 @@ for i = #ids, 1, -1 do
   local crashes = redis.pcall('HGET', meta, 'octavo:crashes')
   if type(crashes) == 'table' then
     -- Its metadata is no hash any more.
-    redis.call('SADD', KEYS[3], id)
+    bury(letters, KEYS[3], meta, id, 'its metadata is no hash')
   else
     redis.call('HDEL', meta, 'octavo:lease')
     redis.call('HSET', meta, 'octavo:crashes', (tonumber(crashes) or 0) + 1, 'status', 'Pending')

@@ -6,7 +6,7 @@ use redis::{RedisResult, Script};
 
 use super::ApalisQueue;
 
-static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rescue.lua")));
+static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("rescue.lua"))));
 
 /// Jobs in one script at the most.
 const BATCH: usize = 500;
@@ -14,14 +14,11 @@ const BATCH: usize = 500;
 pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {
     let mut total = 0;
     loop {
-        let rescued: usize = RESCUE
-            .key(&queue.keys.active)
-            .key(&queue.keys.leases)
-            .key(&queue.keys.dead)
-            .arg(&queue.keys.meta)
-            .arg(BATCH)
-            .invoke_async(&mut queue.redis())
-            .await?;
+        let mut call = RESCUE.prepare_invoke();
+        call.key(&queue.keys.active).key(&queue.keys.leases).key(&queue.keys.data);
+        call.arg(&queue.keys.meta).arg(BATCH);
+        queue.letters.tell(&mut call);
+        let rescued: usize = call.invoke_async(&mut queue.redis()).await?;
         total += rescued;
         if rescued < BATCH {
             return Ok(total);

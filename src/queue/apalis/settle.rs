@@ -11,18 +11,19 @@ use crate::queue::{
 };
 
 static SETTLE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[APPEND, include_str!("settle.lua")].concat()));
+    LazyLock::new(|| Script::new(&[APPEND, super::burying!(include_str!("settle.lua"))].concat()));
 
 pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisResult<Vec<Settled>> {
     let keys = &queue.keys;
     let mut call = SETTLE.prepare_invoke();
-    call.key(&keys.active).key(&keys.scheduled).key(&keys.data).key(&keys.leases).key(&keys.dead);
+    call.key(&keys.active).key(&keys.scheduled).key(&keys.data).key(&keys.leases);
     call.arg(&keys.meta).arg(&keys.outcome).arg(queue.name);
     queue.log.args(&mut call);
+    queue.letters.tell(&mut call);
     for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
             Verdict::Done => ("done", String::new()),
-            Verdict::Retry(pause, _) => ("retry", pause.as_millis().to_string()),
+            Verdict::Retry(pause, error) => ("retry", format!("{} {error}", pause.as_millis())),
             Verdict::Bury(reason) => ("bury", reason.clone()),
             Verdict::Release => ("release", String::new()),
         };

@@ -2,8 +2,9 @@
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused
 --       7 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
+--       8 letters (zset, serial)
 -- ARGV  1 lock token  2 how many at the most  3 bytes of data at the most  4 lock, ms  5 prefix of keys
---       6 1 if nothing else runs in our process
+--       6 1 if nothing else runs in our process  7 prefix of letters
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
 -- A suspect, a job that a process has died of perhaps, is given only alone.
@@ -19,7 +20,7 @@ local jobs, broken, bytes = {}, {}, 0
 
 -- The fields of a job, or nothing when there is no such job.
 local function read(id)
-  local f = redis.pcall('HMGET', prefix .. id, 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter', 'processedOn')
+  local f = redis.pcall('HMGET', prefix .. id, 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter', 'processedOn', 'retriedOn')
   if not f.err and (f[1] or f[2] or f[4]) then return f end
 end
 
@@ -100,6 +101,8 @@ while #jobs < max and #broken < max and bytes < max_bytes do
       f[4] = string.format('%.0f', now)
     end
     redis.call('PUBLISH', KEYS[2], id)
+    -- Driven again, in Bull perhaps: then its dead letter is of an earlier run.
+    if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[7] .. id) end
     if #jobs == 0 then redis.call('RPUSH', KEYS[7], token) end
     redis.call('RPUSH', KEYS[7], id, before)
     add(id, f, before)

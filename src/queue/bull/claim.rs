@@ -27,12 +27,14 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize, alone: b
         .key(&keys.paused)
         .key(&keys.meta_paused)
         .key(&keys.claim)
+        .key(&queue.letters.set)
         .arg(&**lease)
         .arg(max)
         .arg(queue.claim_bytes)
         .arg(queue.lease.as_millis())
         .arg(&keys.prefix)
         .arg(alone)
+        .arg(&queue.letters.prefix)
         .invoke_async(&mut queue.redis())
         .await?;
     Ok(Claim {

@@ -5,6 +5,7 @@
 
 mod claim;
 mod count;
+mod drive;
 mod keys;
 mod options;
 mod renew;
@@ -19,6 +20,7 @@ use tokio::sync::Notify;
 
 use super::{
     Claim, Counts, Lease, Queue, QueueError, Settled, Settlement,
+    letters::Home,
     log::{Keys as Log, RedisLog},
     new_lease,
 };
@@ -32,6 +34,7 @@ const LAYOUT: &str = "bull";
 pub struct BullQueue {
     name: &'static str,
     keys: Keys,
+    letters: Home,
     redis: ConnectionManager,
     claim_bytes: usize,
     lease: Duration,
@@ -50,15 +53,21 @@ impl BullQueue {
         log: &RedisLog,
     ) -> Self {
         let keys = Keys::new(&bull.prefix, name, &new_lease());
+        let letters = Home::new(LAYOUT, name, queue);
         let (claim_bytes, lease) = (queue.claim_bytes, queue.lease);
         let log = log.keys().clone();
-        Self { name, keys, redis, claim_bytes, lease, log, wake: Arc::new(Notify::new()) }
+        Self { name, keys, letters, redis, claim_bytes, lease, log, wake: Arc::new(Notify::new()) }
     }
 
     /// The keys that a push changes, and what is woken then.
     #[must_use]
     pub fn wakes(&self) -> [(String, Arc<Notify>); 2] {
         [&self.keys.wait, &self.keys.delayed].map(|key| (key.clone(), Arc::clone(&self.wake)))
+    }
+
+    /// Where its dead letters are.
+    pub(super) fn letters(&self) -> &Home {
+        &self.letters
     }
 
     /// A connection; all of them share one socket.

@@ -1,8 +1,10 @@
 -- Ends claims: to completed, failed, delayed, or back to wait.
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
+--       10 letters (zset, serial)  11 last serial
 -- ARGV  1 prefix of keys  2 the queue's name
 --       3 to 8 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch  9 channel  10 our process
+--       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job: id, lock token, verdict, ms to wait before a retry, the outcome or the reason,
 --       how many to keep or '', seconds to keep or '', LPUSH or RPUSH, user or '', profile
 --       verdict: completed, failed, retry, release
@@ -15,6 +17,7 @@ local prefix, queue = ARGV[1], ARGV[2]
 local log = {
   entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = tonumber(ARGV[6]), max = tonumber(ARGV[7]), epoch = ARGV[8],
 }
+local letters = {set = KEYS[10], last = KEYS[11], prefix = ARGV[11], ttl = ARGV[12]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local settled, worked = {}, false
@@ -92,7 +95,7 @@ local function finish(id, event, set, field, value, count, age)
   redis.call('PUBLISH', prefix .. event, cjson.encode({jobId = id, val = value}))
 end
 
-for i = 11, #ARGV, 10 do
+for i = 13, #ARGV, 10 do
   local id, token, verdict, pause, value = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
   local count, age, push = ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
   local user, profile = ARGV[i + 8], ARGV[i + 9]
@@ -109,6 +112,7 @@ for i = 11, #ARGV, 10 do
     if verdict == 'completed' then
       finish(id, 'completed', KEYS[8], 'returnvalue', value, count, age)
     elseif verdict == 'failed' then
+      bury(letters, key, id, value)
       failed(key, value)
       finish(id, 'failed', KEYS[9], 'failedReason', value, count, age)
     elseif verdict == 'retry' then

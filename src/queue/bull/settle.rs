@@ -10,8 +10,18 @@ use crate::queue::{
     log::{APPEND, Row, settled},
 };
 
-static SETTLE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[APPEND, include_str!("settle.lua")].concat()));
+static SETTLE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        &[
+            APPEND,
+            include_str!("../letters/trim.lua"),
+            include_str!("../letters/write.lua"),
+            include_str!("bury.lua"),
+            include_str!("settle.lua"),
+        ]
+        .concat(),
+    )
+});
 
 pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResult<Vec<Settled>> {
     let keys = &queue.keys;
@@ -21,6 +31,7 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
     }
     call.key(&keys.stalled).key(&keys.completed).key(&keys.failed).arg(&keys.prefix).arg(queue.name);
     queue.log.args(&mut call);
+    queue.letters.tell(&mut call);
     for Settlement { id, lease, verdict, options, outcome } in batch {
         let Options { keep_done, keep_failed, lifo, .. } = *options;
         let (verdict, pause, value, keep) = match verdict {

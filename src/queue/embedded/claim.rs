@@ -18,10 +18,10 @@ pub(super) async fn claim(
     let work = move |tx: &Transaction<'_>| {
         let (jobs, suspect) = due(tx, name, now, &lease, &Limits { max, bytes, alone })?;
         let mut update = tx.prepare_cached(
-            "UPDATE jobs SET state = 'active', claimed = 1, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
+            "UPDATE jobs SET state = 'active', claimed = ?, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
         )?;
         for job in &jobs {
-            update.execute(params![&*lease, until, name, job.id])?;
+            update.execute(params![now, &*lease, until, name, job.id])?;
         }
         let next_due = if jobs.is_empty() { next_due(tx, name, now)? } else { None };
         Ok(Claim { jobs, broken: Vec::new(), next_due, suspect })

@@ -1,6 +1,7 @@
 //! A queue in the embedded file, with the same semantics as the one in Redis.
 
 mod claim;
+mod letters;
 mod push;
 mod settle;
 
@@ -9,6 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::Notify;
+
+pub use letters::EmbeddedLetters;
 
 use super::{
     Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement, State,
@@ -31,6 +34,7 @@ pub struct EmbeddedQueue {
     claim_bytes: usize,
     lease: Duration,
     log: Bounds,
+    letter_ttl: Duration,
     wake: Notify,
 }
 
@@ -53,6 +57,7 @@ impl EmbeddedQueue {
             claim_bytes: config.claim_bytes,
             lease: config.lease,
             log: Bounds::new(config),
+            letter_ttl: config.letter_ttl,
             wake: Notify::new(),
         })
     }
@@ -89,10 +94,11 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn rescue(&self) -> Result<usize, QueueError> {
-        let (queue, log, now) = (self.name, self.log, now_ms());
+        let (queue, log, letter_ttl, now) = (self.name, self.log, self.letter_ttl, now_ms());
         let work = move |tx: &Transaction<'_>| {
             drop_old(tx, &log, now)?;
             tx.prepare_cached("DELETE FROM idempotency_keys WHERE expires < ?")?.execute([now])?;
+            letters::forget(tx, now, letter_ttl)?;
             take_back(tx, queue, now)
         };
         let rescued = self.file.transaction(work).await?;
@@ -157,7 +163,10 @@ fn look(
     });
     let outcome = outcome_of(tx, log, (queue, id), now)?;
     Ok(match (job.optional()?, outcome) {
-        (Some((data, state)), outcome) => Some(Look { state, data: Some(data), outcome }),
+        (Some((data, state)), outcome) => {
+            // A job that waits or runs may have been driven again: what was told before is no more its outcome.
+            Some(Look { state, data: Some(data), outcome: outcome.filter(|_| state == State::Failed) })
+        }
         (None, Some(outcome)) => Some(Look { state: State::Done, data: None, outcome: Some(outcome) }),
         (None, None) => None,
     })

@@ -33,18 +33,19 @@ fn end(tx: &Transaction<'_>, queue: &str, settlement: &Settlement, now: i64) -> 
         Verdict::Done => tx
             .prepare_cached("DELETE FROM jobs WHERE queue = ? AND id = ? AND lease = ?")?
             .execute((queue, id, lease))?,
-        Verdict::Retry(pause, _) => tx
+        Verdict::Retry(pause, error) => tx
             .prepare_cached(
-                "UPDATE jobs SET state = 'waiting', lease = NULL, attempts = attempts + 1, due = ?
+                "UPDATE jobs SET state = 'waiting', lease = NULL, attempts = attempts + 1, due = ?, error = ?
                 WHERE queue = ? AND id = ? AND lease = ?",
             )?
-            .execute(params![now + millis(*pause), queue, id, lease])?,
+            .execute(params![now + millis(*pause), error, queue, id, lease])?,
         Verdict::Bury(reason) => tx
             .prepare_cached(
-                "UPDATE jobs SET state = 'dead', lease = NULL, attempts = attempts + 1, reason = ?
+                "UPDATE jobs SET state = 'dead', lease = NULL, attempts = attempts + 1, reason = ?,
+                died = max(?, 1 + coalesce((SELECT max(died) FROM jobs WHERE died IS NOT NULL), 0))
                 WHERE queue = ? AND id = ? AND lease = ?",
             )?
-            .execute((reason, queue, id, lease))?,
+            .execute(params![reason, now * 1000, queue, id, lease])?,
         Verdict::Release => tx
             .prepare_cached(
                 "UPDATE jobs SET state = 'waiting', lease = NULL

@@ -1,0 +1,100 @@
+use serde_json::json;
+
+use super::*;
+
+fn auth() -> Auth {
+    Auth::new(&"secret".into())
+}
+
+fn token(claims: &serde_json::Value) -> String {
+    signed(claims, Algorithm::HS256, "secret")
+}
+
+fn signed(claims: &serde_json::Value, algorithm: Algorithm, secret: &str) -> String {
+    jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes()))
+        .unwrap()
+}
+
+fn at(offset: i64) -> i64 {
+    i64::try_from(now().as_secs()).unwrap() + offset
+}
+
+#[test]
+fn id_and_sub_are_both_accepted_and_must_agree() {
+    let user = |claims| auth().verify(&token(&claims)).map(|caller| caller.user);
+    assert_eq!(user(json!({"Id": "u1", "exp": at(60)})), Ok("u1".to_owned()));
+    assert_eq!(user(json!({"sub": "u1", "exp": at(60)})), Ok("u1".to_owned()));
+    assert_eq!(user(json!({"Id": "u1", "sub": "u1", "exp": at(60)})), Ok("u1".to_owned()));
+    assert_eq!(user(json!({"Id": "u1", "sub": "u2", "exp": at(60)})), Err(TokenError::Malformed));
+    assert_eq!(user(json!({"exp": at(60)})), Err(TokenError::Malformed));
+    assert_eq!(user(json!({"Id": "", "exp": at(60)})), Err(TokenError::Malformed));
+    assert_eq!(user(json!({"Id": 7, "exp": at(60)})), Err(TokenError::Malformed));
+}
+
+#[test]
+fn exp_is_required_a_number_and_without_leeway() {
+    let verify = |claims| auth().verify(&token(&claims)).map(|_| ());
+    assert_eq!(verify(json!({"Id": "u1", "exp": at(-1)})), Err(TokenError::Expired));
+    assert_eq!(verify(json!({"Id": "u1", "exp": at(0)})), Err(TokenError::Expired));
+    assert_eq!(verify(json!({"Id": "u1", "exp": at(2)})), Ok(()));
+    assert_eq!(verify(json!({"Id": "u1"})), Err(TokenError::Malformed));
+    assert_eq!(verify(json!({"Id": "u1", "exp": at(60).to_string()})), Err(TokenError::Malformed));
+}
+
+#[test]
+fn only_hs256_with_our_key_counts() {
+    let claims = json!({"Id": "u1", "exp": at(60)});
+    let verify = |token: &str| auth().verify(token).map(|_| ());
+    assert_eq!(verify(&signed(&claims, Algorithm::HS256, "other")), Err(TokenError::Forged));
+    assert_eq!(verify(&signed(&claims, Algorithm::HS512, "secret")), Err(TokenError::Forged));
+    // {"alg":"none"}.{"Id":"u1","exp":9999999999}.
+    let none = "eyJhbGciOiJub25lIn0.eyJJZCI6InUxIiwiZXhwIjo5OTk5OTk5OTk5fQ.";
+    assert_eq!(verify(none), Err(TokenError::Malformed));
+    assert_eq!(verify("garbage"), Err(TokenError::Malformed));
+    assert_eq!(verify(""), Err(TokenError::Missing));
+}
+
+#[test]
+fn a_service_is_told_from_a_user() {
+    let service = |claims| auth().verify(&token(&claims)).map(|caller| (caller.is_service(), caller.user));
+    assert_eq!(service(json!({"role": "service", "exp": at(60)})), Ok((true, "service".to_owned())));
+    assert_eq!(
+        service(json!({"Id": "story", "role": "service", "exp": at(60)})),
+        Ok((true, "story".to_owned()))
+    );
+    assert_eq!(service(json!({"Id": "u1", "role": "admin", "exp": at(60)})), Ok((false, "u1".to_owned())));
+    let signed = auth().sign_service("story", Duration::from_mins(1)).unwrap();
+    assert!(auth().verify(&signed).unwrap().is_service());
+}
+
+#[test]
+fn an_admin_is_told_from_a_user() {
+    let admin = |claims| auth().verify(&token(&claims)).map(|caller| caller.is_admin());
+    assert_eq!(admin(json!({"Id": "u1", "role": "admin", "exp": at(60)})), Ok(true));
+    assert_eq!(admin(json!({"Id": "u1", "role": "Admin", "exp": at(60)})), Ok(false));
+    assert_eq!(admin(json!({"Id": "u1", "exp": at(60)})), Ok(false));
+    assert_eq!(admin(json!({"role": "admin", "exp": at(60)})), Err(TokenError::Malformed));
+    assert!(auth().verify(&auth().sign_admin("root", Duration::from_mins(1)).unwrap()).unwrap().is_admin());
+}
+
+#[test]
+fn only_a_token_that_proved_the_same_and_expired_is_renewed() {
+    let minute = Duration::from_mins(1);
+    let renewed = |claims| auth().renew("u1", &token(&claims), minute);
+    let fresh = renewed(json!({"Id": "u1", "role": "admin", "exp": at(-60)})).unwrap();
+    assert_eq!(auth().verify_for("u1", Some(&fresh)).map(|caller| caller.is_admin()), Ok(false));
+    assert_eq!(renewed(json!({"Id": "u1", "exp": at(60)})), None, "not expired");
+    assert_eq!(renewed(json!({"Id": "u2", "exp": at(-60)})), None, "another's");
+    assert_eq!(renewed(json!({"Id": "u1", "exp": at(-60), "nbf": at(60)})), None, "never valid");
+    let forged = signed(&json!({"Id": "u1", "exp": at(-60)}), Algorithm::HS256, "other");
+    assert_eq!(auth().renew("u1", &forged, minute), None);
+    assert_eq!(auth().renew("u1", "garbage", minute), None);
+}
+
+#[test]
+fn what_is_signed_is_verified() {
+    let token = auth().sign("ada", Duration::from_mins(1)).unwrap();
+    assert_eq!(auth().verify_for("ada", Some(&token)).unwrap().user(), "ada");
+    assert_eq!(auth().verify_for("bob", Some(&token)), Err(TokenError::AnotherUser));
+    assert_eq!(auth().verify_for("ada", None), Err(TokenError::Missing));
+}

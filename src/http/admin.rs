@@ -1,0 +1,220 @@
+//! `/admin/dead-letters`: looks at dead letters and drives them again, for admins.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{
+        FromRequestParts, Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::request::Parts,
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{jobs::Bearer, letter_data, problem::Problem};
+use crate::{
+    pipeline::{FieldError, Redrive, brief},
+    queue::letters::{Driven, Filter, Letter, Order, Range, SCAN},
+};
+
+/// The routes of dead letters.
+pub(super) fn router() -> Router<Arc<super::State>> {
+    Router::new()
+        .route("/admin/dead-letters", get(list))
+        .route("/admin/dead-letters/retry", post(retry_all))
+        .route("/admin/dead-letters/{layout}/{queue}/{id}", get(show))
+        .route("/admin/dead-letters/{layout}/{queue}/{id}/retry", post(retry))
+}
+
+/// The user's id of an admin; others get no further.
+struct Admin(String);
+
+impl FromRequestParts<Arc<super::State>> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<super::State>) -> Result<Self, Problem> {
+        let bearer = Bearer::verify(&parts.headers, &state.auth)?;
+        if !bearer.caller().is_admin() {
+            return Err(Problem::forbidden(
+                "dead letters are for admins, whose token has role \"admin\"; octavo token --admin --user U makes one",
+            ));
+        }
+        Ok(Self(bearer.caller().user().to_owned()))
+    }
+}
+
+/// Which letters are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    layout: Option<String>,
+    queue: Option<String>,
+    reason: Option<String>,
+    id: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Wanted {
+    /// The filter, and how many at the most.
+    fn check(
+        wanted: Result<Query<Self>, QueryRejection>,
+        state: &super::State,
+    ) -> Result<(Filter, usize), Problem> {
+        let Query(Self { layout, queue, reason, id, after, limit }) =
+            wanted.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        let (mut wrong, limit) = (Vec::new(), limit.unwrap_or(100));
+        if let Some(queue) = queue.as_deref().filter(|queue| !state.routes.contains_key(queue)) {
+            let known = state.routes.keys().copied().collect::<Vec<_>>().join(", ");
+            wrong.push(FieldError::new("queue", format!("is \"{}\"; there are {known}", brief(queue))));
+        }
+        if !(1..=SCAN).contains(&limit) {
+            wrong.push(FieldError::new("limit", format!("is {limit}, must be from 1 to {SCAN}")));
+        }
+        let range = match after.as_deref().map_or(Ok(Range::default()), str::parse) {
+            Ok(range) if wrong.is_empty() => range,
+            Ok(_) => return Err(Problem::invalid(wrong)),
+            Err(error) => {
+                wrong.push(FieldError::new("after", error));
+                return Err(Problem::invalid(wrong));
+            }
+        };
+        Ok((Filter { layout, queue, reason, id, range }, limit))
+    }
+}
+
+/// A letter as it is told.
+#[derive(Serialize)]
+struct Summary {
+    layout: &'static str,
+    queue: &'static str,
+    id: String,
+    reason: String,
+    last_error: Option<String>,
+    attempts: u32,
+    crashes: u32,
+    created_at: Option<String>,
+    claimed_at: Option<String>,
+    died_at: Option<String>,
+    bytes: u64,
+}
+
+impl From<Letter> for Summary {
+    fn from(letter: Letter) -> Self {
+        let Letter { layout, queue, id, reason, last_error, attempts, crashes, bytes, .. } = letter;
+        Self {
+            layout,
+            queue,
+            id,
+            reason,
+            last_error,
+            attempts,
+            crashes,
+            created_at: letter.created_ms.and_then(letter_data::iso8601),
+            claimed_at: letter.claimed_ms.and_then(letter_data::iso8601),
+            died_at: letter_data::iso8601(letter.died_ms),
+            bytes,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listing {
+    letters: Vec<Summary>,
+    next: Option<String>,
+}
+
+async fn list(
+    _admin: Admin,
+    State(state): State<Arc<super::State>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Listing>, Problem> {
+    let (filter, limit) = Wanted::check(wanted, &state)?;
+    let page = state.letters.list(&filter, Order::Newest, limit).await?;
+    let letters = page.letters.into_iter().map(Summary::from).collect();
+    Ok(Json(Listing { letters, next: page.next.map(|range| range.to_string()) }))
+}
+
+/// A letter's layout, queue and id.
+type Address = Result<Path<(String, String, String)>, PathRejection>;
+
+#[derive(Deserialize)]
+struct Look {
+    #[serde(default)]
+    full: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    summary: Summary,
+    data: Value,
+}
+
+fn no_such_letter() -> Problem {
+    Problem::not_found("there is no such dead letter; it was driven again, or its time was up")
+}
+
+async fn show(
+    _admin: Admin,
+    State(state): State<Arc<super::State>>,
+    address: Address,
+    look: Result<Query<Look>, QueryRejection>,
+) -> Result<Json<Shown>, Problem> {
+    let Path((layout, queue, id)) = address.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(Look { full }) = look.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let shown = state.letters.show(&layout, &queue, &id).await?;
+    let (letter, data) = shown.ok_or_else(no_such_letter)?;
+    Ok(Json(Shown { summary: letter.into(), data: letter_data::shown(&data, full) }))
+}
+
+fn redrive(state: &super::State) -> Redrive<'_> {
+    Redrive { letters: &*state.letters, auth: &state.auth, metrics: &state.metrics }
+}
+
+#[derive(Serialize)]
+struct Retried {
+    driven: u64,
+}
+
+async fn retry(
+    Admin(admin): Admin,
+    State(state): State<Arc<super::State>>,
+    address: Address,
+) -> Result<Json<Retried>, Problem> {
+    let Path((layout, queue, id)) = address.map_err(|error| Problem::bad_request(error.body_text()))?;
+    match redrive(&state).one(&layout, &queue, &id).await? {
+        Driven::Again => {
+            tracing::info!(admin, layout, queue, job = id, driven = 1, "dead letters driven again");
+            Ok(Json(Retried { driven: 1 }))
+        }
+        Driven::Gone => Err(no_such_letter()),
+        Driven::InQueue => Err(Problem::conflict(
+            "the queue has a job with this id, which was added or driven again by other means since it died",
+        )),
+    }
+}
+
+#[derive(Serialize)]
+struct RetriedAll {
+    driven: u64,
+    in_queue: u64,
+    left: u64,
+    next: Option<String>,
+}
+
+async fn retry_all(
+    Admin(admin): Admin,
+    State(state): State<Arc<super::State>>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<RetriedAll>, Problem> {
+    let (filter, limit) = Wanted::check(wanted, &state)?;
+    let done = redrive(&state).all(&filter, limit).await?;
+    let (driven, in_queue, left) = (done.driven, done.in_queue, done.left);
+    let Filter { queue, reason, .. } = filter;
+    tracing::info!(admin, queue, reason, driven, in_queue, left, "dead letters driven again");
+    Ok(Json(RetriedAll { driven, in_queue, left, next: done.next.map(|range| range.to_string()) }))
+}

@@ -1,0 +1,21 @@
+-- Stands before a script that buries: moves a job out of the queue and into a dead letter.
+local SAVED_AS = {
+  attempts = 'attempts', ['octavo:crashes'] = 'crashes', ['octavo:error'] = 'error',
+  ['octavo:claimed_at'] = 'created_ms', ['octavo:last_claim'] = 'claimed_ms', status = '', ['octavo:lease'] = '',
+}
+
+-- home is that of `write_letter`; data the hash of data by id, meta the key of the job's metadata.
+local function bury(home, data, meta, id, reason)
+  local letter = {data = redis.call('HGET', data, id), reason = reason}
+  local fields = redis.pcall('HGETALL', meta)
+  for i = 1, fields.err and 0 or #fields, 2 do
+    local name = SAVED_AS[fields[i]] or 'job.' .. fields[i]
+    if name ~= '' then letter[name] = fields[i + 1] end
+  end
+  -- An id that nobody could ask for is written as one that can be.
+  local named = is_text(id) and id or id:gsub('[\128-\255]', function(byte) return string.format('\\x%02x', byte:byte()) end)
+  write_letter(home, named, letter)
+  redis.call('HDEL', data, id)
+  redis.call('DEL', meta)
+end
+

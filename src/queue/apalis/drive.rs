@@ -1,0 +1,22 @@
+//! Drives a dead letter again.
+
+use std::sync::LazyLock;
+
+use redis::{RedisResult, Script};
+
+use super::ApalisQueue;
+use crate::queue::letters::Letter;
+
+static DRIVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("drive.lua")));
+
+impl ApalisQueue {
+    /// Puts the job of `letter` back, with other `data` unless that is empty; gives what `drive.lua` says.
+    pub(in crate::queue) async fn drive(&self, letter: &Letter, data: Vec<u8>) -> RedisResult<i8> {
+        let (keys, id) = (&self.keys, &letter.id);
+        let mut call = DRIVE.prepare_invoke();
+        call.key(&self.letters.set).key(self.letters.letter(id)).key(&keys.data);
+        call.key(format!("{}{id}", keys.meta)).key(&keys.scheduled);
+        call.arg(id).arg(letter.serial).arg(data);
+        call.invoke_async(&mut self.redis()).await
+    }
+}
