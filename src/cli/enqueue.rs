@@ -8,13 +8,12 @@ use std::{
 };
 
 use clap::Args;
-use reqwest::{Client, Response};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
-use super::CliError;
-use crate::{config::Config, pipeline::FieldError, queue::key_text};
+use super::{CliError, api::Api};
+use crate::{config::Config, queue::key_text};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -69,28 +68,16 @@ struct Profile {
     status: bool,
 }
 
-#[derive(Deserialize)]
-struct Problem {
-    title: String,
-    detail: String,
-    #[serde(default)]
-    errors: Vec<FieldError>,
-}
-
 impl Enqueue {
     pub(super) fn run(&self, config: &Config) -> Result<ExitCode, CliError> {
         super::token::check(&self.user)?;
-        let url = self.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", config.server.port));
-        if !url.contains("://") {
-            return Err(format!("--url {url}: say http://{url}").into());
-        }
         let token = super::auth(config)?.sign(&self.user, super::token::LIFETIME)?;
         let data = self.read_data()?;
-        let api = Api { client: Client::new(), url: url.trim_end_matches('/').to_owned(), token };
+        let api = Api::new(self.url.as_deref(), config, token)?;
         Runtime::new()?.block_on(async {
             let job = NewJob { queue: &self.queue, data: &data };
             let Accepted { id, status_url } =
-                api.post("/v1/jobs", &job, self.idempotency_key.as_deref()).await?;
+                api.post_once(api.url(&["v1", "jobs"]), &job, self.idempotency_key.as_deref()).await?;
             if !self.wait {
                 println!("{id}");
                 return Ok(ExitCode::SUCCESS);
@@ -117,7 +104,7 @@ impl Enqueue {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         let mut pause = Duration::from_millis(20);
         loop {
-            let Status { state, outcome } = api.get(status_url).await?;
+            let Status { state, outcome } = api.get(api.at(status_url)).await?;
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
@@ -131,49 +118,5 @@ impl Enqueue {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
-    }
-}
-
-/// The HTTP API of a running service, as one user.
-struct Api {
-    client: Client,
-    url: String,
-    token: String,
-}
-
-impl Api {
-    async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-        idempotency_key: Option<&str>,
-    ) -> Result<T, CliError> {
-        let mut request = self.client.post(format!("{}{path}", self.url)).json(body);
-        if let Some(key) = idempotency_key {
-            request = request.header("Idempotency-Key", key);
-        }
-        self.answer(request.bearer_auth(&self.token).send().await).await
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let request = self.client.get(format!("{}{path}", self.url));
-        self.answer(request.bearer_auth(&self.token).send().await).await
-    }
-
-    async fn answer<T: DeserializeOwned>(&self, sent: reqwest::Result<Response>) -> Result<T, CliError> {
-        let response = sent.map_err(|error| {
-            format!("cannot reach a service at {}: {error}; is `octavo serve` running?", self.url)
-        })?;
-        if response.status().is_success() {
-            return Ok(response.json().await?);
-        }
-        let status = response.status();
-        let problem: Problem =
-            response.json().await.map_err(|_| format!("{} answered {status}", self.url))?;
-        if problem.errors.is_empty() {
-            return Err(format!("{}: {}", problem.title, problem.detail).into());
-        }
-        let errors: Vec<_> = problem.errors.iter().map(|error| format!("\n  - {error}")).collect();
-        Err(format!("{}:{}", problem.title, errors.concat()).into())
     }
 }

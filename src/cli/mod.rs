@@ -1,7 +1,11 @@
 //! The command line.
 
+mod api;
 mod doctor;
 mod enqueue;
+mod jobs;
+mod letters;
+mod retry;
 mod serve;
 mod token;
 
@@ -40,6 +44,7 @@ const EXAMPLES: &str = "Examples:
   octavo token --user ada                       print a token for ada
   octavo enqueue Create_Character --user ada --data aria.json --wait
   octavo doctor                                 what is wrong with Redis, MongoDB, clocks, the secret
+  octavo jobs list                              the dead letters; octavo jobs retry drives them again
 
 Settings: every one is in config/default.toml; queue.concurrency is OCTAVO__QUEUE__CONCURRENCY.";
 
@@ -51,6 +56,8 @@ enum Command {
     Enqueue(enqueue::Enqueue),
     /// Look at everything that the service depends on, and say what to do.
     Doctor(doctor::Doctor),
+    /// List dead letters of a running service, show one, or drive them again.
+    Jobs(jobs::Jobs),
     /// Print a token for a user, valid for an hour.
     Token(token::Token),
 }
@@ -64,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.run(settings),
         Command::Serve => settings.and_then(serve::run),
         Command::Enqueue(enqueue) => settings.and_then(|config| enqueue.run(&config)),
+        Command::Jobs(jobs) => settings.and_then(|config| jobs.run(&config)),
         Command::Token(token) => settings.and_then(|config| token.run(&config)),
     };
     ran.unwrap_or_else(|error| {

@@ -1,0 +1,116 @@
+//! `octavo jobs retry`: drives dead letters again, one or all that match, at a rate.
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::MissedTickBehavior;
+
+use super::{
+    CliError,
+    api::Api,
+    jobs::{LETTERS, Matching},
+};
+
+#[derive(Args)]
+pub(super) struct Retry {
+    /// The job's id.
+    #[arg(required_unless_present = "all")]
+    id: Option<String>,
+    /// Every one that matches, the oldest first; those that die meanwhile are left out.
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
+    #[command(flatten)]
+    matching: Matching,
+    /// Only those with this text in their reason.
+    #[arg(long, value_name = "TEXT", requires = "all")]
+    reason: Option<String>,
+    /// How many in a second at the most.
+    #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of some of them.
+#[derive(Deserialize)]
+struct Retried {
+    driven: u64,
+    in_queue: u64,
+    left: u64,
+    next: Option<String>,
+}
+
+/// Letters in one request at the most.
+const BATCH: u32 = 100;
+
+impl Retry {
+    pub(super) async fn run(&self, api: &Api) -> Result<(), CliError> {
+        match &self.id {
+            Some(id) => self.one(api, id).await,
+            None => self.all(api).await,
+        }
+    }
+
+    async fn one(&self, api: &Api, id: &str) -> Result<(), CliError> {
+        let url = self.matching.letter(api, id, &["retry"]).await?;
+        let done: Value = api.post(url, &()).await?;
+        if self.json {
+            println!("{done}");
+        } else {
+            println!("driven again: {id}");
+        }
+        Ok(())
+    }
+
+    async fn all(&self, api: &Api) -> Result<(), CliError> {
+        let (mut driven, mut in_queue, mut after) = (0, 0, None::<String>);
+        // Several requests in a second, so that they come evenly.
+        let batch = self.rate.map_or(BATCH, |rate| rate.div_ceil(10).min(BATCH));
+        let every = self.rate.map(|rate| Duration::from_secs(batch.into()) / rate);
+        let mut tick = every.map(tokio::time::interval);
+        if let Some(tick) = &mut tick {
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        loop {
+            if let Some(tick) = &mut tick {
+                tick.tick().await;
+            }
+            let limit = batch.to_string();
+            let more = [
+                ("reason", self.reason.as_deref()),
+                ("after", after.as_deref()),
+                ("limit", Some(limit.as_str())),
+            ];
+            let url = self.matching.url(api, &[LETTERS[0], LETTERS[1], "retry"], &more);
+            let done: Result<Retried, _> = api.post(url, &()).await;
+            let done = done.map_err(|error| format!("after {driven} were driven again: {error}"))?;
+            driven += done.driven;
+            in_queue += done.in_queue;
+            if stderr().is_terminal() {
+                eprint!("\r{driven} driven again, {} left \x1b[K", done.left);
+            }
+            after = done.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if stderr().is_terminal() {
+            eprint!("\r\x1b[K");
+        }
+        if self.json {
+            println!("{}", serde_json::json!({ "driven": driven, "in_queue": in_queue }));
+        } else {
+            println!("driven again: {driven}");
+        }
+        if in_queue > 0 {
+            eprintln!("octavo: {in_queue} were left, for their queue has a job with the same id");
+        }
+        Ok(())
+    }
+}
