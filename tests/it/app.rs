@@ -90,7 +90,13 @@ async fn twenty_thousand_waiting_jobs_are_drained_and_an_undecodable_one_among_t
     assert_eq!(until("the queue is drained", drained).await, 1);
     let characters = database_of(&config).await.collection::<Document>("Characters");
     assert_eq!(characters.count_documents(doc! {}).await.unwrap(), JOBS - 1);
-    let reason: String = redis.hget(format!("{name}:meta:{}", spoiled[0]), "octavo:reason").await.unwrap();
+    let reason: String = redis
+        .hget(
+            format!("{}octavo:letter:apalis:Create_Character:{}", config.queue.prefix, spoiled[0]),
+            "reason",
+        )
+        .await
+        .unwrap();
     assert!(reason.contains("data must be a JSON object"), "{reason}");
     service.stop().await;
 }
@@ -217,6 +223,12 @@ async fn a_job_that_killed_three_processes_is_buried_and_its_user_told() {
         json!({ "Message": "Error processing job", "Status": false })
     );
     assert_eq!(service.job("ada", &id).await.unwrap()["state"], "failed");
+    let (_, listed) = service.admin(reqwest::Method::GET, &format!("/dead-letters?id={id}")).await;
+    let letter = &listed["letters"][0];
+    assert_eq!(
+        (&letter["reason"], &letter["crashes"]),
+        (&json!("poison: 3 processes died while it ran"), &json!(3))
+    );
     service.stop().await;
 }
 

@@ -5,6 +5,7 @@
 mod app;
 mod effects;
 mod evidence;
+mod letters;
 mod logs;
 mod once;
 mod queues;
