@@ -284,8 +284,12 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 /// Days, with a fraction perhaps; ten years at the most.
 fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let days = f64::deserialize(deserializer)?;
-    let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 3650.0);
-    duration.ok_or_else(|| D::Error::custom(format!("is {days}, must be from 0 to 3650")))
+    let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 30.0);
+    duration.ok_or_else(|| {
+        D::Error::custom(format!(
+            "is {days}, must be from 0 to 30: for 31 it is known which job had which effect"
+        ))
+    })
 }
 
 /// A value that may be left empty.

@@ -17,8 +17,9 @@ use crate::auth::Caller;
 pub use embedded::EmbeddedStore;
 pub use mongo::{COLLECTION, MongoStore};
 
-/// How long it is known which job did what: longer than a job can be run again, for dead letters are kept for 7 days.
-const EVIDENCE_KEPT: Duration = Duration::from_hours(8 * 24);
+/// How long it is known which job did what: longer than a job can be run again, for dead letters are kept for 30 days
+/// at the most.
+const EVIDENCE_KEPT: Duration = Duration::from_hours(31 * 24);
 
 /// A store of characters. An operation that is done twice for the same job has one effect, and gives the same answer.
 #[async_trait]
