@@ -110,7 +110,7 @@ impl App {
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
         let (max_body_bytes, warnings) = (config.server.max_body_bytes, config.warnings());
-        let stop = process.stop.clone();
+        let (stop, handlers) = (process.stop.clone(), vec![characters as Arc<dyn Handler>]);
         let state = Arc::new(http::State {
             auth,
             routes,
@@ -118,6 +118,7 @@ impl App {
             letters,
             store,
             notifier: notifier.clone(),
+            handlers,
             stop,
             metrics,
             mode,
@@ -195,6 +196,9 @@ impl App {
     }
 }
 
+/// How long giving jobs back may take.
+const RELEASING: Duration = Duration::from_secs(5);
+
 /// How long open connections may take to close, at the very end.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -207,7 +211,12 @@ async fn drain(
     if working.is_finished() || tokio::time::timeout(patience, working).await.is_ok() {
         return;
     }
-    for released in join_all(consumers.iter().map(|consumer| consumer.release())).await {
+    let releasing = join_all(consumers.iter().map(|consumer| consumer.release()));
+    let Ok(all) = tokio::time::timeout(RELEASING, releasing).await else {
+        tracing::error!("the queue does not answer: jobs could not be given back; their leases will run out");
+        return;
+    };
+    for released in all {
         match released {
             Ok(0) => {}
             Ok(released) => {

@@ -17,6 +17,7 @@ pub struct Metrics {
     seconds: Family<QueueLabels, Histogram>,
     states: Family<StateLabels, Gauge<u64, AtomicU64>>,
     driven: Family<QueueLabels, Counter>,
+    store: Gauge,
     sockets: Gauge,
     profiles: Family<OutcomeLabels, Counter>,
 }
@@ -44,7 +45,7 @@ struct OutcomeLabels {
 }
 
 /// Every word a job's end can be told in.
-const OUTCOMES: [&str; 5] = ["done", "refused", "retry", "buried", "lost"];
+const OUTCOMES: [&str; 6] = ["done", "refused", "retry", "released", "buried", "lost"];
 
 impl Metrics {
     /// Counters at zero for `queues`.
@@ -61,7 +62,7 @@ impl Metrics {
             drop(driven.get_or_create(&QueueLabels { queue }));
             drop(seconds.get_or_create(&QueueLabels { queue }));
         }
-        let (states, sockets) = (Family::default(), Gauge::default());
+        let (states, store, sockets) = (Family::default(), Gauge::default(), Gauge::default());
         let profiles = Family::<OutcomeLabels, Counter>::default();
         for outcome in ["passed", "refused", "ambiguous"] {
             drop(profiles.get_or_create(&OutcomeLabels { outcome }));
@@ -76,9 +77,14 @@ impl Metrics {
         );
         registry.register("queue_jobs", "Jobs in the queues by state", states.clone());
         registry.register("dead_letters_driven", "Dead letters driven again", driven.clone());
+        registry.register(
+            "store_available",
+            "1 while the store answers; else no jobs are claimed",
+            store.clone(),
+        );
         registry.register("sockets", "Signed-in sockets", sockets.clone());
         registry.register("profiles", "Messages of sibling services to rooms", profiles.clone());
-        Self { registry, jobs, seconds, states, driven, sockets, profiles }
+        Self { registry, jobs, seconds, states, driven, store, sockets, profiles }
     }
 
     /// Counts one end of a job.
@@ -90,6 +96,11 @@ impl Metrics {
     /// Counts a dead letter that was driven again.
     pub fn driven(&self, queue: &'static str) {
         self.driven.get_or_create(&QueueLabels { queue }).inc();
+    }
+
+    /// Notes whether the store answers.
+    pub fn store(&self, available: bool) {
+        self.store.set(available.into());
     }
 
     /// Counts a socket in (`1`) or out (`-1`).

@@ -31,8 +31,10 @@ impl Reply {
 pub enum Failure {
     /// The request is wrong: the user is told, and the job is done.
     Refused(Refusal),
-    /// The world was not ready: the job is tried again. The text is for the log.
+    /// This attempt did not succeed, another may: the job is tried again. The text is for the log.
     Retry(String),
+    /// What the domain stands on seems to be away. It is asked; if it is, this was no attempt. The text is for the log.
+    Away(String),
     /// The job can never be done: it is buried with this reason, and the user is told.
     Abort(String),
 }

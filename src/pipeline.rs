@@ -1,5 +1,6 @@
 //! The way of one job: parse, prove who asks, run, tell the user, settle.
 
+mod breaker;
 mod domain;
 mod intake;
 mod redrive;
@@ -20,6 +21,8 @@ pub use domain::{Domain, FieldError, Invalid, Request, brief};
 pub use intake::{Intake, Rejected};
 pub use redrive::{Redrive, Redriven};
 
+use breaker::{Breaker, Found};
+
 use crate::{
     auth::{Auth, Caller},
     backoff,
@@ -35,6 +38,7 @@ use crate::{
 /// Jobs of one domain on their way.
 pub struct Pipeline<D> {
     domain: D,
+    breaker: Breaker,
     auth: Arc<Auth>,
     notifier: Notifier,
     metrics: Arc<Metrics>,
@@ -52,7 +56,8 @@ impl<D: Domain> Pipeline<D> {
         metrics: Arc<Metrics>,
         config: &crate::config::Queue,
     ) -> Self {
-        Self { domain, auth, notifier, metrics, attempts: config.attempts, max_crashes: config.max_crashes }
+        let (attempts, max_crashes) = (config.attempts, config.max_crashes);
+        Self { domain, breaker: Breaker::default(), auth, notifier, metrics, attempts, max_crashes }
     }
 
     /// Runs a job once, and gives its user too, when known.
@@ -89,7 +94,24 @@ impl<D: Domain> Pipeline<D> {
                 Err(_) => return Err(timed_out(job, timeout)),
             },
         };
-        ran.unwrap_or_else(|_| Err(Failure::Abort("the service panicked".to_owned())))
+        let result = ran.unwrap_or_else(|_| Err(Failure::Abort("the service panicked".to_owned())));
+        self.weigh(result).await
+    }
+
+    /// Asks whether what seems to be away is. If it is not, or if this job was the first to notice and is the cause
+    /// perhaps, an attempt is counted: so no job can fail for ever.
+    async fn weigh(&self, result: Result<Reply, Failure>) -> Result<Reply, Failure> {
+        match result {
+            Err(Failure::Away(reason)) => match self.breaker.failed(self.domain.probe()).await {
+                Found::There | Found::JustLost => Err(Failure::Retry(reason)),
+                Found::Away => Err(Failure::Away(reason)),
+            },
+            Ok(_) | Err(Failure::Refused(_)) => {
+                self.breaker.worked();
+                result
+            }
+            Err(Failure::Retry(_) | Failure::Abort(_)) => result,
+        }
     }
 
     /// Decides what becomes of the job, and what the user hears.
@@ -119,6 +141,9 @@ impl<D: Domain> Pipeline<D> {
                 word: "retry",
                 reason: Some(reason),
             },
+            Err(Failure::Away(reason)) => {
+                Judged { verdict: Verdict::Release, outcome: None, word: "released", reason: Some(reason) }
+            }
             Err(Failure::Retry(reason) | Failure::Abort(reason)) => {
                 Judged::buried(reason, told(Outcome::failure, FAILED))
             }
@@ -157,6 +182,14 @@ impl Judged {
 
 #[async_trait]
 impl<D: Domain> Handler for Pipeline<D> {
+    async fn ready(&self) -> usize {
+        self.breaker.ready(|| self.domain.probe()).await
+    }
+
+    async fn available(&self) -> bool {
+        self.breaker.available(self.domain.probe()).await
+    }
+
     async fn handle(&self, job: &Job) -> Handled {
         let started = Instant::now();
         let (user, result) = self.attempt(job).await;
@@ -220,7 +253,7 @@ impl Event<'_> {
             };
         }
         match *outcome {
-            "done" | "refused" => event!(info),
+            "done" | "refused" | "released" => event!(info),
             _ => event!(warn),
         }
     }

@@ -49,4 +49,8 @@ impl Domain for Characters {
     async fn run(&self, caller: &Caller, origin: &Origin<'_>, command: Command) -> Result<Reply, Failure> {
         service::run(&*self.store, caller, origin, command).await
     }
+
+    async fn probe(&self) -> Result<(), String> {
+        self.store.ping().await.map_err(|error| error.to_string())
+    }
 }

@@ -94,7 +94,7 @@ fn reply<T: serde::Serialize + ?Sized>(message: &T) -> Result<Reply, Failure> {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(reason) => Self::Retry(reason),
+            StoreError::Unavailable(reason) => Self::Away(reason),
             StoreError::Rejected(reason) => Self::Abort(reason),
         }
     }

@@ -23,6 +23,7 @@ struct Health {
     version: &'static str,
     queue: Part,
     store: Part,
+    claims: &'static str,
     queues: BTreeMap<&'static str, Counts>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<&'static str>,
@@ -41,7 +42,7 @@ impl From<Option<String>> for Part {
     }
 }
 
-fn word(well: bool) -> &'static str {
+pub(super) fn word(well: bool) -> &'static str {
     if well { "ok" } else { "unavailable" }
 }
 
@@ -53,7 +54,7 @@ pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoR
             Err(_) => Some("the store of characters does not answer".to_owned()),
         }
     };
-    let (counted, store) = tokio::join!(count(&state), store);
+    let (counted, store, available) = tokio::join!(count(&state), store, state.store_available());
     let (queues, queue) = match counted {
         Ok(queues) => (queues, None),
         Err(error) => (BTreeMap::new(), Some(error)),
@@ -61,12 +62,18 @@ pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoR
     let well = queue.is_none() && store.is_none();
     let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let version = env!("CARGO_PKG_VERSION");
+    let claims = match (state.stop.is_cancelled(), available) {
+        (true, _) => "stopped",
+        (false, true) => "ok",
+        (false, false) => "held back",
+    };
     let health = Health {
         status: word(well),
         mode: state.mode.as_str(),
         version,
         queue: queue.into(),
         store: store.into(),
+        claims,
         queues,
         warnings: state.warnings.clone(),
     };
@@ -75,7 +82,9 @@ pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoR
 
 /// The counters as Prometheus reads them.
 pub(super) async fn metrics(State(state): State<Arc<super::State>>) -> Result<impl IntoResponse, Problem> {
-    match count(&state).await {
+    let (counted, available) = tokio::join!(count(&state), state.store_available());
+    state.metrics.store(available);
+    match counted {
         Ok(counts) => counts.into_iter().for_each(|(queue, counts)| state.metrics.queue(queue, counts)),
         Err(error) => tracing::warn!(error, "metrics without the counts of the queues"),
     }

@@ -8,6 +8,7 @@ mod letter_data;
 mod once;
 mod page;
 mod problem;
+mod ready;
 mod token;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -17,6 +18,7 @@ use axum::{
     http::{Method, header},
     routing::{get, post},
 };
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -27,7 +29,7 @@ use crate::{
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Intake,
-    queue::{Inbox, Queue, letters::Letters},
+    queue::{Inbox, Queue, letters::Letters, worker::Handler},
 };
 
 /// What the handlers share.
@@ -44,6 +46,8 @@ pub struct State {
     pub store: Arc<dyn Store>,
     /// Hears when jobs have ended.
     pub notifier: Notifier,
+    /// Who does the jobs, one for each domain.
+    pub handlers: Vec<Arc<dyn Handler>>,
     /// The service is stopping.
     pub stop: CancellationToken,
     /// What is counted.
@@ -54,6 +58,13 @@ pub struct State {
     pub max_body_bytes: usize,
     /// What an operator should know of the settings.
     pub warnings: Vec<&'static str>,
+}
+
+impl State {
+    /// Whether every domain can do jobs now.
+    async fn store_available(&self) -> bool {
+        join_all(self.handlers.iter().map(|handler| handler.available())).await.into_iter().all(|there| there)
+    }
 }
 
 /// Where jobs for one queue go: through the door, into the queue.
@@ -101,8 +112,11 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(cors(&config.socket.origins))
         .with_state(Arc::clone(&state));
-    let mut router =
-        page::router().route("/health", get(health::health)).route("/metrics", get(health::metrics));
+    let mut router = page::router()
+        .route("/livez", get(ready::livez))
+        .route("/readyz", get(ready::readyz))
+        .route("/health", get(health::health))
+        .route("/metrics", get(health::metrics));
     if state.mode == Mode::Embedded {
         router = router.route("/v1/token", post(token::create));
     }

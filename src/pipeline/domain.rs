@@ -35,6 +35,12 @@ pub trait Domain: Send + Sync + 'static {
         origin: &Origin<'_>,
         command: Self::Command,
     ) -> impl Future<Output = Result<Reply, Failure>> + Send;
+
+    /// Asks what the domain stands on whether it is there, and can be written to.
+    ///
+    /// # Errors
+    /// Why not, for the log.
+    fn probe(&self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// The data of a job, parsed. Nothing is proven yet.

@@ -10,8 +10,10 @@ use crate::{
     queue::{Options, log::EmbeddedLog, new_lease, worker::Process},
 };
 
-/// Does what its data says.
-struct Odd;
+/// Does what its data says, on a store that is away when it is asked, or not.
+struct Odd {
+    away: bool,
+}
 
 impl Domain for Odd {
     type Command = String;
@@ -34,8 +36,13 @@ impl Domain for Odd {
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 unreachable!("the job has a time limit")
             }
+            "no store" => Err(Failure::Away("no answer".to_owned())),
             _ => Ok(Reply::new(&"done").unwrap()),
         }
+    }
+
+    async fn probe(&self) -> Result<(), String> {
+        if self.away { Err("away".to_owned()) } else { Ok(()) }
     }
 }
 
@@ -43,7 +50,7 @@ fn auth() -> Auth {
     Auth::new(&SecretString::from("secret"))
 }
 
-fn pipeline(dir: &TempDir) -> Pipeline<Odd> {
+fn pipeline(dir: &TempDir, away: bool) -> Pipeline<Odd> {
     let config = Config::load(None, &Environment::new()).unwrap();
     let (auth, metrics) = (Arc::new(auth()), Arc::new(Metrics::new(["odd"])));
     let log = EmbeddedLog::new(Embedded::open(&dir.path().join("data")).unwrap(), &config.queue);
@@ -55,7 +62,7 @@ fn pipeline(dir: &TempDir) -> Pipeline<Odd> {
         &Process::default(),
     );
     let limits = config::Queue { attempts: 3, ..config.queue };
-    Pipeline::new(Odd, auth, notifier, metrics, &limits)
+    Pipeline::new(Odd { away }, auth, notifier, metrics, &limits)
 }
 
 fn job(data: &str, attempt: u32, options: Options) -> Job {
@@ -67,7 +74,7 @@ fn job(data: &str, attempt: u32, options: Options) -> Job {
 
 async fn verdict(data: &str, attempt: u32, options: Options) -> (Verdict, Option<String>) {
     let Handled { verdict, outcome, .. } =
-        pipeline(&tempfile::tempdir().unwrap()).handle(&job(data, attempt, options)).await;
+        pipeline(&tempfile::tempdir().unwrap(), false).handle(&job(data, attempt, options)).await;
     (verdict, outcome.map(|outcome| outcome.profile.get().to_owned()))
 }
 
@@ -99,4 +106,16 @@ async fn a_job_that_takes_too_long_is_retried_only_as_its_producer_said() {
     assert!(matches!(verdict("sleep", 1, limited(Some(2))).await.0, Verdict::Retry(..)));
     assert!(matches!(verdict("sleep", 2, limited(Some(2))).await.0, Verdict::Bury(_)));
     assert!(matches!(verdict("sleep", 1, limited(None)).await.0, Verdict::Bury(_)));
+}
+
+#[tokio::test]
+async fn a_job_that_an_outage_fails_goes_back_and_only_the_first_to_notice_counts_an_attempt() {
+    let last = job("no store", 3, Options::default());
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let there = pipeline(&dirs[0], false);
+    assert_eq!(there.ready().await, usize::MAX);
+    assert!(matches!(there.handle(&last).await.verdict, Verdict::Bury(_)), "the store answers");
+
+    let away = pipeline(&dirs[1], true);
+    assert!(matches!(away.handle(&last).await.verdict, Verdict::Release), "it has never been there");
 }

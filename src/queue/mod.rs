@@ -44,7 +44,7 @@ pub struct Job {
     pub claimed_ms: i64,
     /// Which attempt this is, from 1 on.
     pub attempt: u32,
-    /// How often a process died while this job ran. A job with a crash is a suspect, and runs alone from then on.
+    /// How often a process died while this job ran. With the second it is a suspect, and runs alone from then on.
     pub crashes: u32,
     /// Whether it was claimed before: some or all of its effect may be there.
     pub redelivered: bool,
@@ -133,7 +133,7 @@ pub struct Claim {
     pub broken: Vec<String>,
     /// When the next job falls due, if none is now and one will be.
     pub next_due: Option<Duration>,
-    /// Whether the next job is a suspect: a process may have died of it, and it is given only alone.
+    /// Whether the next job is a suspect: two processes may have died of it, and it is given only alone.
     pub suspect: bool,
 }
 
@@ -256,6 +256,9 @@ pub trait Queue: Send + Sync {
 
     /// How many jobs are in which state.
     async fn counts(&self) -> Result<Counts, QueueError>;
+
+    /// Whether what keeps the queue answers.
+    async fn ping(&self) -> Result<(), QueueError>;
 
     /// Waits until there may be something new to claim.
     async fn woken(&self);

@@ -36,6 +36,12 @@ const RESCUE_EVERY: Duration = Duration::from_secs(2);
 /// Runs one claimed job to its end.
 #[async_trait::async_trait]
 pub trait Handler: Send + Sync + 'static {
+    /// Waits until jobs can be done; gives how many may be claimed at once.
+    async fn ready(&self) -> usize;
+
+    /// Whether jobs can be done now.
+    async fn available(&self) -> bool;
+
     /// What becomes of `job`. Called once for each claim; never fails, whatever the job is.
     async fn handle(&self, job: &Job) -> Handled;
 
@@ -64,7 +70,7 @@ pub struct Handled {
 pub struct Report {
     /// The user, when known.
     pub user: Option<String>,
-    /// In a word: `done`, `refused`, `retry`, `buried`.
+    /// In a word: `done`, `refused`, `retry`, `released`, `buried`.
     pub outcome: &'static str,
     /// Why, when it was not done.
     pub reason: Option<String>,
@@ -211,16 +217,21 @@ impl Consumer {
     }
 }
 
-/// Claims into the free slots until the process stops. A suspect, which a process may have died of, waits until nothing
-/// else runs, and nothing else is claimed until it has ended: so nobody is blamed for it, and it for nobody.
+/// Claims into the free slots until the process stops. A suspect, which two processes may have died of, waits until
+/// nothing else runs, and nothing else is claimed until it has ended: so nobody is blamed for it, and it for nobody. Not
+/// after the first crash: all that ran when a process was killed would run one by one.
 async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let (queue, stop) = (&consumer.queue, &consumer.process.stop);
     let (mut lease, mut backoff, mut alone) = (new_lease(), Backoff::default(), false);
     while !stop.is_cancelled() {
         let max = if alone { 1 } else { BATCH };
-        let ready = async { (consumer.slots(max).await, consumer.process.pass(alone).await) };
-        let Some((Some(mut slots), pass)) = stop.run_until_cancelled(ready).await else { return };
-        let Some(claim) = consumer.claim(&lease, slots.num_permits(), alone, &mut backoff).await else {
+        // The handler last: the others can take long.
+        let ready = async {
+            (consumer.slots(max).await, consumer.process.pass(alone).await, consumer.handler.ready().await)
+        };
+        let Some((Some(mut slots), pass, most)) = stop.run_until_cancelled(ready).await else { return };
+        let max = slots.num_permits().min(most);
+        let Some(claim) = consumer.claim(&lease, max, alone, &mut backoff).await else {
             continue;
         };
         lease = new_lease();

@@ -48,7 +48,7 @@ pub trait Store: Send + Sync {
     /// Deletes one of the caller's characters for `job`; `false` when there is none of this id.
     async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError>;
 
-    /// Whether the store answers.
+    /// Whether the store answers, and can be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 

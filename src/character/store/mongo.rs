@@ -68,7 +68,8 @@ impl MongoStore {
     pub async fn options(config: &MongoDb, concurrency: u32) -> Result<ClientOptions, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         options.app_name.get_or_insert_with(|| "octavo".to_owned());
-        options.max_pool_size.get_or_insert(concurrency);
+        // One more, so that a ping does not wait for the jobs.
+        options.max_pool_size.get_or_insert(concurrency.saturating_add(1));
         options.server_selection_timeout.get_or_insert(config.timeout);
         options.connect_timeout.get_or_insert(config.timeout);
         // An effect that was acknowledged must outlive its server, also a standalone one.
@@ -156,8 +157,13 @@ impl Store for MongoStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let database = self.characters.client().database("admin");
-        self.run(async move { database.run_command(doc! { "ping": 1 }).await }).await?;
-        Ok(())
+        let hello = self.run(async move { database.run_command(doc! { "hello": 1 }).await }).await?;
+        // A member that is no primary answers a ping as well.
+        if hello.get_bool("isWritablePrimary").unwrap_or(false) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the server is no primary".to_owned()))
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 --       6 1 if nothing else runs in our process  7 prefix of letters  8 how long letters are kept, ms
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, attempts, max_attempts, crashes, 1 if it was claimed before, ms of its first claim}
--- A suspect, a job that a process has died of perhaps, is given only alone.
+-- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
 -- was lost, it returns the same jobs.
 
@@ -52,7 +52,7 @@ while #jobs < max and #broken < max and bytes < max_bytes do
   local meta = prefix .. id
   local kind = redis.call('TYPE', meta).ok
   local sound = (kind == 'hash' or kind == 'none') and is_text(id)
-  if sound and count(redis.call('HGET', meta, 'octavo:crashes')) > 0 and not (alone and #jobs == 0) then
+  if sound and count(redis.call('HGET', meta, 'octavo:crashes')) > 1 and not (alone and #jobs == 0) then
     suspect = #jobs == 0 and 1 or 0
     break
   end
@@ -76,7 +76,7 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     if #jobs == 0 then redis.call('RPUSH', KEYS[5], token) end
     redis.call('RPUSH', KEYS[5], id, before)
     add(id, data, meta, before)
-    if jobs[#jobs][5] > 0 then break end
+    if jobs[#jobs][5] > 1 then break end
   end
 end
 

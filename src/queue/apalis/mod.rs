@@ -124,6 +124,10 @@ impl Queue for ApalisQueue {
         Ok(count::count(self).await?)
     }
 
+    async fn ping(&self) -> Result<(), QueueError> {
+        Ok(redis::cmd("PING").query_async(&mut self.redis()).await?)
+    }
+
     async fn woken(&self) {
         self.wake.notified().await;
     }

@@ -7,7 +7,7 @@
 --       6 1 if nothing else runs in our process  7 prefix of letters
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
--- A suspect, a job that a process has died of perhaps, is given only alone.
+-- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Publishes `waiting@` for delayed jobs that fell due, and `active`.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
 -- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
@@ -85,7 +85,7 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     redis.call('LREM', KEYS[2], 1, id)
     redis.call('ZREM', KEYS[4], id)
     broken[#broken + 1] = id
-  elseif (tonumber(f[5]) or 0) > 0 and not (alone and #jobs == 0) then
+  elseif (tonumber(f[5]) or 0) > 1 and not (alone and #jobs == 0) then
     redis.call('LREM', KEYS[2], 1, id)
     redis.call('RPUSH', KEYS[1], id)
     suspect = #jobs == 0 and 1 or 0
@@ -106,7 +106,7 @@ while #jobs < max and #broken < max and bytes < max_bytes do
     if #jobs == 0 then redis.call('RPUSH', KEYS[7], token) end
     redis.call('RPUSH', KEYS[7], id, before)
     add(id, f, before)
-    if (tonumber(f[5]) or 0) > 0 then break end
+    if (tonumber(f[5]) or 0) > 1 then break end
   end
 end
 

@@ -51,7 +51,7 @@ fn due(
     let (mut jobs, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let job = job(row, name, lease, now)?;
-        let suspect = job.crashes > 0;
+        let suspect = job.crashes > 1;
         if suspect && !(limits.alone && jobs.is_empty()) {
             let first = jobs.is_empty();
             return Ok((jobs, first));

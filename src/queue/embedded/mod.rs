@@ -123,6 +123,10 @@ impl Queue for EmbeddedQueue {
         Ok(self.file.transaction(work).await?)
     }
 
+    async fn ping(&self) -> Result<(), QueueError> {
+        Ok(self.file.transaction(|tx| tx.query_row("SELECT 1", (), |_| Ok(()))).await?)
+    }
+
     async fn woken(&self) {
         self.wake.notified().await;
     }
