@@ -253,14 +253,18 @@ async fn a_released_job_is_first_and_counts_nothing(queue: &Fixture) {
 
 async fn a_suspect_is_given_alone(queue: &Fixture) {
     let pushed = push(queue, 2).await;
+    // A process that is killed is no proof against what it ran.
     assert_eq!(claim(queue, 1).await.jobs.len(), 1);
+    rescued(queue).await;
+    let second = queue.claim(&new_lease(), 1, false).await.unwrap();
+    assert_eq!((second.suspect, second.jobs[0].crashes), (false, 1));
     rescued(queue).await;
 
     let first = queue.claim(&new_lease(), 10, false).await.unwrap();
     assert!(first.suspect && first.jobs.is_empty(), "{first:?}");
     let alone = claim(queue, 10).await;
     assert_eq!(ids(&alone), pushed[..1]);
-    assert_eq!(alone.jobs[0].crashes, 1);
+    assert_eq!(alone.jobs[0].crashes, 2);
     assert_eq!(ids(&queue.claim(&new_lease(), 10, false).await.unwrap()), pushed[1..]);
 }
 

@@ -57,12 +57,12 @@ export class MongoGate {
         relay(client, mongod, async (chunk) => {
             if (WRITES.some((write) => chunk.includes(write))) {
                 writing = true;
-                await this.faults.pass();
+                await this.faults.pass(chunk);
             }
         });
-        relay(mongod, client, async () => {
+        relay(mongod, client, async (chunk) => {
             if (writing) {
-                await this.answers.pass();
+                await this.answers.pass(chunk);
                 writing = false;
             }
         });

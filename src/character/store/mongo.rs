@@ -109,6 +109,11 @@ impl MongoStore {
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
         }
     }
+
+    async fn hello(&self) -> Result<Document, Error> {
+        let database = self.characters.client().database("admin");
+        self.run(async move { database.run_command(doc! { "hello": 1 }).await }).await
+    }
 }
 
 #[async_trait]
@@ -156,8 +161,15 @@ impl Store for MongoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let database = self.characters.client().database("admin");
-        let hello = self.run(async move { database.run_command(doc! { "hello": 1 }).await }).await?;
+        let hello = match self.hello().await {
+            // Of a connection that was dead already, or that another operation's failure took along: proof of nothing.
+            Err(error)
+                if matches!(&*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }) =>
+            {
+                self.hello().await?
+            }
+            other => other?,
+        };
         // A member that is no primary answers a ping as well.
         if hello.get_bool("isWritablePrimary").unwrap_or(false) {
             Ok(())
