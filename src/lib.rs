@@ -10,7 +10,7 @@
 //!                                                 └── ack + outcome (one step) ◄─ Outcome
 //!                                                                │
 //!  browsers ◄── Socket.IO rooms ◄── notifier ◄── outcome log ◄────┘
-//!  admins   ◄── /health /metrics /admin
+//!  admins   ◄── /health /livez /readyz /metrics /admin
 //! ```
 //!
 //! The modules in reading order: [`app`] puts everything together from the [`config`]; a [`queue`] gives jobs to the

@@ -177,6 +177,9 @@ impl Consumer {
             outcome: None,
         };
         let batch: Vec<_> = self.held.all().into_iter().map(release).collect();
+        if batch.is_empty() {
+            return Ok(0);
+        }
         Ok(self.queue.settle(&batch).await?.into_iter().filter(|end| *end != Settled::Lost).count())
     }
 
