@@ -55,6 +55,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether processes seem to die of it. One that was killed is no proof against all that it ran.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.crashes > 1
+    }
+
     /// What a domain may know of the job.
     #[must_use]
     pub fn origin(&self) -> Origin<'_> {

@@ -238,7 +238,8 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
             continue;
         };
         lease = new_lease();
-        alone = claim.suspect;
+        // Suspects come one after the other, when a process died with many.
+        alone = claim.suspect || claim.jobs.iter().any(Job::is_suspect);
         for id in claim.broken {
             tracing::warn!(queue = queue.name(), job = id, "a job that cannot be read was dropped or buried");
         }

@@ -51,7 +51,7 @@ fn due(
     let (mut jobs, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let job = job(row, name, lease, now)?;
-        let suspect = job.crashes > 1;
+        let suspect = job.is_suspect();
         if suspect && !(limits.alone && jobs.is_empty()) {
             let first = jobs.is_empty();
             return Ok((jobs, first));
