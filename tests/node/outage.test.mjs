@@ -178,7 +178,7 @@ async function startLoad(t, octavo, user) {
     const producers = ways.map(async (add) => {
         for (; running; jobs += 1) {
             await add();
-            await pause(20);
+            await pause(50);
         }
     });
     return {
