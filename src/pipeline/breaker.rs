@@ -1,7 +1,7 @@
 //! Holds jobs back while what a domain stands on is away, so that an outage costs the backlog no attempts.
 //!
 //! What counts is not how many jobs have failed, but what the store says when it is asked after a failure: see
-//! `docs/decisions/0009`.
+//! `docs/decisions/0010`.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
