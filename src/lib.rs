@@ -25,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod embedded;
 pub mod http;
+mod iso8601;
 pub mod metrics;
 pub mod notifier;
 mod origin;

@@ -3,7 +3,6 @@
 use mongodb::bson::{DateTime, oid::ObjectId};
 use serde::{Serialize, Serializer, ser::Error};
 use sha2::{Digest, Sha256};
-use time::{OffsetDateTime, format_description::StaticFormatDescription, macros::format_description};
 
 use crate::queue::Origin;
 
@@ -76,16 +75,13 @@ fn hex<S: Serializer>(id: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
 /// The years 0 to 9999, in milliseconds since 1970.
 const YEARS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
 
-const ISO_8601: StaticFormatDescription =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn iso8601<S: Serializer>(at: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
     // A date of another writer may lie outside what can be written; the nearest that can be stands for it.
     let millis = at.timestamp_millis().clamp(YEARS.0, YEARS.1);
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
-        .map_err(S::Error::custom)?;
-    serializer.serialize_str(&at.format(ISO_8601).map_err(S::Error::custom)?)
+    let text =
+        crate::iso8601::iso8601(millis).ok_or_else(|| S::Error::custom("a time that cannot be written"))?;
+    serializer.serialize_str(&text)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::{jobs::Bearer, letter_data, problem::Problem};
 use crate::{
+    iso8601::iso8601,
     pipeline::{FieldError, Redrive, brief},
     queue::letters::{Driven, Filter, Letter, Order, Range, SCAN},
 };
@@ -113,9 +114,9 @@ impl From<Letter> for Summary {
             last_error,
             attempts,
             crashes,
-            created_at: letter.created_ms.and_then(letter_data::iso8601),
-            claimed_at: letter.claimed_ms.and_then(letter_data::iso8601),
-            died_at: letter_data::iso8601(letter.died_ms),
+            created_at: letter.created_ms.and_then(iso8601),
+            claimed_at: letter.claimed_ms.and_then(iso8601),
+            died_at: iso8601(letter.died_ms),
             bytes,
         }
     }

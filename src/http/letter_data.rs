@@ -1,7 +1,6 @@
 //! What an admin is shown of a dead letter's data: no token, and of long texts the beginning.
 
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A text is shown up to this many characters.
 const CHARS: usize = 200;
@@ -50,12 +49,6 @@ fn without_tokens(mut text: &str) -> String {
         text = token.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c));
     }
     kept + text
-}
-
-/// A time in milliseconds since 1970, as ISO 8601 has it; none that cannot be written so.
-pub(super) fn iso8601(millis: i64) -> Option<String> {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()?;
-    at.format(&Rfc3339).ok()
 }
 
 #[cfg(test)]
