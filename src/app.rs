@@ -46,10 +46,8 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says itself")]
 pub enum StartError {
-    #[error(
-        "cannot reach Redis at {address}: {source}; is it running, and are REDIS_HOST and REDIS_PORT right?"
-    )]
-    Redis { address: String, source: redis::RedisError },
+    #[error("cannot reach Redis at {address}: {source}; is it running, and are {settings} right?")]
+    Redis { address: String, settings: &'static str, source: redis::RedisError },
     #[error("cannot use MongoDB: {0}; is it running, and is MONGODB_URI right?")]
     MongoDb(mongodb::error::Error),
     #[error("cannot listen on {address}: {source}; is the port taken?")]

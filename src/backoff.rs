@@ -23,10 +23,10 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after one more failure.
+    /// The pause after one more failure; none after the first, for most end with another try.
     pub fn next(&mut self) -> Duration {
         self.failures += 1;
-        pause(self.failures.min(5))
+        if self.failures == 1 { Duration::ZERO } else { pause((self.failures - 1).min(5)) }
     }
 
     /// Whether nothing has failed.

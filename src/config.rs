@@ -2,7 +2,9 @@
 //!
 //! `config/default.toml` names and explains each of them.
 
+mod host_port;
 mod origins;
+mod redis;
 mod settings;
 mod sources;
 
@@ -10,8 +12,10 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 
 use secrecy::SecretString;
 
+pub use self::redis::Redis;
+pub use host_port::HostPort;
 pub use origins::Origins;
-pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Redis, Server, Socket};
+pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Server, Socket};
 
 /// The environment as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;
@@ -192,6 +196,23 @@ mod tests {
         assert!(queues("none").unwrap().is_empty());
         assert_eq!(queues("").unwrap().len(), 4, "an empty value means: not set");
         assert!(queues("Paint_Character").unwrap_err().contains("there is no queue \"Paint_Character\""));
+    }
+
+    #[test]
+    fn the_master_is_asked_for_at_sentinels_or_is_at_a_host() {
+        let sentinels = ("OCTAVO__REDIS__SENTINELS", "a.example.org:26379, [::1]:26380");
+        let with = |more: &[(&str, &str)]| {
+            let servers =
+                [("MONGODB_URI", "mongodb://localhost/storybang"), ("JWT_SECRET", "12345"), sentinels];
+            load(&[&servers, more].concat())
+        };
+        let Storage::Servers { redis, .. } = with(&[]).unwrap().storage else { panic!("not real servers") };
+        assert_eq!(redis.sentinels.len(), 2);
+        assert_eq!((redis.sentinels[1].host.as_str(), redis.sentinels[1].port), ("::1", 26380));
+        assert_eq!(redis.master, "mymaster");
+        assert!(with(&[("REDIS_HOST", "localhost")]).unwrap_err().contains("leave one of them out"));
+        let error = load(&[("OCTAVO__REDIS__SENTINELS", "redis://a")]).unwrap_err();
+        assert!(error.contains("OCTAVO__REDIS__SENTINELS: \"redis://a\" is not an address"), "{error}");
     }
 
     #[test]

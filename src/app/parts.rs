@@ -12,7 +12,7 @@ use crate::{
     config::{self, Config, Storage},
     embedded::Embedded,
     queue::{
-        Inbox, Listener, Queue,
+        Inbox, Listener, Queue, Server,
         apalis::ApalisQueue,
         bull::BullQueue,
         connect,
@@ -75,9 +75,10 @@ async fn servers(
         let least = secret::STRONG_BYTES;
         tracing::warn!("JWT_SECRET is shorter than {least} bytes: it can be guessed from one token");
     }
-    let address = format!("{}:{}", redis.host, redis.port);
-    let connected = connect(redis).await;
-    let (client, connection) = connected.map_err(|source| StartError::Redis { address, source })?;
+    let settings =
+        if redis.sentinels.is_empty() { "REDIS_HOST and REDIS_PORT" } else { "the settings of Sentinel" };
+    let cannot = |source| StartError::Redis { address: Server::new(redis).to_string(), settings, source };
+    let (server, connection) = connect(redis).await.map_err(cannot)?;
     let log = Arc::new(RedisLog::new(connection.clone(), &config.queue));
     let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue, &log)));
     let bull = |name: &&'static str| {
@@ -87,7 +88,7 @@ async fn servers(
     let wakes =
         apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
     let (sender, news) = mpsc::unbounded_channel();
-    let listener = Listener::new(client, redis.timeout, wakes, log.channel(sender));
+    let listener = Listener::new(server, wakes, log.channel(sender));
 
     let letters = Arc::new(RedisLetters::new(connection, &apalis, &bull));
     let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();

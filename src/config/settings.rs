@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Origins, Storage};
+use super::{Config, Origins, Redis, Storage};
 use crate::character::QUEUES;
 
 /// The HTTP server.
@@ -39,25 +39,6 @@ pub struct Socket {
     pub buffer: usize,
     /// Whether sockets without a token may join any room and emit `Profile`.
     pub legacy: bool,
-}
-
-/// Redis.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redis {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// User to sign in as; not set: Redis' default user.
-    pub username: String,
-    /// Password to sign in with, when set.
-    pub password: SecretString,
-    /// Number of the database.
-    pub database: u16,
-    /// How long one command may take.
-    #[serde(rename = "timeout_seconds", deserialize_with = "seconds")]
-    pub timeout: Duration,
 }
 
 /// MongoDB.
@@ -228,17 +209,19 @@ fn storage(
 ) -> Option<Storage> {
     const EITHER: &str = "set both to use real servers, or neither to use the embedded store";
     let secret = Some(secret).filter(|secret| !secret.expose_secret().is_empty());
-    let (has_redis, has_mongodb) = (!redis.host.is_empty(), !mongodb.uri.expose_secret().is_empty());
+    let has_redis = redis.is_set();
+    let has_mongodb = !mongodb.uri.expose_secret().is_empty();
     if !has_redis && !has_mongodb {
         return Some(Storage::Embedded { dir: embedded.dir, secret });
     }
     if !has_redis {
         mistakes.push(format!("REDIS_HOST: is not set, but MONGODB_URI is; {EITHER}"));
     }
+    mistakes.extend(redis.mistake());
     if has_mongodb {
         mistakes.extend(uri_mistake(&mongodb.uri));
     } else {
-        mistakes.push(format!("MONGODB_URI: is not set, but REDIS_HOST is; {EITHER}"));
+        mistakes.push(format!("MONGODB_URI: is not set, but Redis is; {EITHER}"));
     }
     if secret.is_none() {
         mistakes
@@ -277,7 +260,7 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(known).collect()
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
 }
 

@@ -21,7 +21,7 @@ use std::{ops::AddAssign, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use ulid::Ulid;
 
-pub use connection::connect;
+pub use connection::{Connection, Server, connect};
 pub use once::{KEY_TTL, NoKey, OnceKey, Pushed, key_text};
 pub use wake::{Channel, Listener};
 

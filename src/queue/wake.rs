@@ -5,11 +5,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError, RedisResult, Value};
+use redis::{PushInfo, PushKind, RedisResult, Value};
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 
-use super::log::{Grown, News};
+use super::{
+    connection::{Server, closed},
+    log::{Grown, News},
+};
 use crate::backoff::Backoff;
 
 /// A silent connection is asked for a sign of life this often.
@@ -17,8 +20,7 @@ const PING_EVERY: Duration = Duration::from_secs(3);
 
 /// Listens for pushes to a number of queues, and for news of the logs, over a connection of its own.
 pub struct Listener {
-    client: Client,
-    timeout: Duration,
+    server: Server,
     wakes: HashMap<String, Arc<Notify>>,
     channel: Channel,
 }
@@ -36,16 +38,20 @@ pub struct Channel {
 impl Listener {
     /// A listener for keys, and what is woken when one changes, and for news.
     pub fn new(
-        client: Client,
-        timeout: Duration,
+        server: Server,
         wakes: impl IntoIterator<Item = (String, Arc<Notify>)>,
         channel: Channel,
     ) -> Self {
-        Self { client, timeout, wakes: wakes.into_iter().collect(), channel }
+        Self { server, wakes: wakes.into_iter().collect(), channel }
     }
 
-    /// Listens until dropped; a lost connection is made again, and wakes all queues, for something may have come.
+    /// Listens until dropped, and follows the master meanwhile; a lost connection is made again, and wakes all queues, for
+    /// something may have come.
     pub async fn run(self) {
+        tokio::join!(self.server.follow(), self.listen_again());
+    }
+
+    async fn listen_again(&self) {
         let mut backoff = Backoff::default();
         loop {
             let error = match self.listen(&mut backoff).await {
@@ -60,11 +66,8 @@ impl Listener {
 
     async fn listen(&self, backoff: &mut Backoff) -> RedisResult<std::convert::Infallible> {
         let (sender, mut pushes) = mpsc::unbounded_channel::<PushInfo>();
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout))
-            .set_push_sender(sender);
-        let mut redis = self.client.get_multiplexed_async_connection_with_config(&settings).await?;
+        let mut opened = self.server.open(sender).await?;
+        let mut redis = opened.redis.clone();
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
         for key in self.wakes.keys() {
@@ -76,7 +79,11 @@ impl Listener {
         self.tell(News::Missed);
         self.wakes.values().for_each(|wake| wake.notify_one());
         loop {
-            match tokio::time::timeout(PING_EVERY, pushes.recv()).await {
+            let push = tokio::select! {
+                push = tokio::time::timeout(PING_EVERY, pushes.recv()) => push,
+                () = opened.moved() => return Err(closed()),
+            };
+            match push {
                 Ok(Some(push)) if push.kind == PushKind::Invalidate => self.wake(&push.data),
                 Ok(Some(push)) if push.kind == PushKind::Message => self.hear(&push.data),
                 Ok(Some(push)) if push.kind == PushKind::Disconnection => return Err(closed()),
@@ -126,8 +133,4 @@ impl Listener {
 struct Message {
     from: String,
     logged: Vec<Grown>,
-}
-
-fn closed() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
 }

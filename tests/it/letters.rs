@@ -8,7 +8,7 @@ use octavo::{
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Counts, Inbox, Job, Keep, Lease, Queue, Settled, Settlement, State, Verdict,
+        Connection, Counts, Inbox, Job, Keep, Lease, Queue, Settled, Settlement, State, Verdict,
         apalis::ApalisQueue,
         bull::BullQueue,
         connect,
@@ -18,7 +18,7 @@ use octavo::{
         new_lease,
     },
 };
-use redis::{AsyncCommands, aio::ConnectionManager};
+use redis::AsyncCommands;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ struct Fixture {
 enum Producer {
     Inbox(Arc<dyn Inbox>),
     /// A connection, and what the keys of the queue begin with.
-    Bull(ConnectionManager, String),
+    Bull(Connection, String),
 }
 
 impl Fixture {
@@ -99,11 +99,11 @@ fn keep_for(letter_ttl: Duration) -> config::Queue {
     config::Queue { letter_ttl, ..limits(&(unique("it") + ":"), Duration::from_mins(1)) }
 }
 
-async fn redis() -> ConnectionManager {
+async fn redis() -> Connection {
     connect(redis_of(&servers(&[]))).await.unwrap().1
 }
 
-fn apalis(redis: ConnectionManager, config: &config::Queue) -> Fixture {
+fn apalis(redis: Connection, config: &config::Queue) -> Fixture {
     let log = RedisLog::new(redis.clone(), config);
     let queue = Arc::new(ApalisQueue::new(NAME, redis.clone(), config, &log));
     let letters = Arc::new(RedisLetters::new(redis, &[Arc::clone(&queue)], &[]));

@@ -7,11 +7,11 @@ use octavo::{
     config::Queue as Limits,
     embedded::Embedded,
     queue::{
-        Counts, Inbox, Lease, OnceKey, Pushed, Settled, Settlement, Verdict, apalis::ApalisQueue, connect,
-        embedded::EmbeddedQueue, log::RedisLog, new_lease,
+        Connection, Counts, Inbox, Lease, OnceKey, Pushed, Settled, Settlement, Verdict, apalis::ApalisQueue,
+        connect, embedded::EmbeddedQueue, log::RedisLog, new_lease,
     },
 };
-use redis::{AsyncCommands, aio::ConnectionManager};
+use redis::AsyncCommands;
 use tempfile::TempDir;
 
 use crate::support::{PATIENCE, limits, redis_of, servers, unique};
@@ -30,11 +30,11 @@ fn own_limits() -> Limits {
     limits(&(unique("it") + ":"), PATIENCE)
 }
 
-async fn redis() -> ConnectionManager {
+async fn redis() -> Connection {
     connect(redis_of(&servers(&[]))).await.unwrap().1
 }
 
-fn on(name: &'static str, redis: &ConnectionManager, limits: &Limits) -> ApalisQueue {
+fn on(name: &'static str, redis: &Connection, limits: &Limits) -> ApalisQueue {
     ApalisQueue::new(name, redis.clone(), limits, &RedisLog::new(redis.clone(), limits))
 }
 

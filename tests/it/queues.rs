@@ -7,11 +7,11 @@ use octavo::{
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Claim, Counts, Inbox, Job, Lease, Listener, Queue, Settled, Settlement, State, Verdict,
+        Claim, Connection, Counts, Inbox, Job, Lease, Listener, Queue, Settled, Settlement, State, Verdict,
         apalis::ApalisQueue, bull::BullQueue, connect, embedded::EmbeddedQueue, log::RedisLog, new_lease,
     },
 };
-use redis::{AsyncCommands, aio::ConnectionManager};
+use redis::AsyncCommands;
 use tempfile::TempDir;
 
 use crate::support::{PATIENCE, limits, redis_of, servers, unique, until};
@@ -28,7 +28,7 @@ struct Fixture {
 enum Producer {
     Inbox(Arc<dyn Inbox>),
     /// A connection, and what the keys of the queue begin with.
-    Bull(ConnectionManager, String),
+    Bull(Connection, String),
 }
 
 impl Deref for Fixture {
@@ -60,7 +60,7 @@ impl Fixture {
 }
 
 /// Adds a job as Bull does. The real Bull is in `tests/node`.
-pub async fn push_bull(mut redis: ConnectionManager, prefix: &str, data: Vec<u8>) -> String {
+pub async fn push_bull(mut redis: Connection, prefix: &str, data: Vec<u8>) -> String {
     let id: u64 = redis.incr(format!("{prefix}id"), 1).await.unwrap();
     let now = mongodb::bson::DateTime::now().timestamp_millis();
     let _: () = redis::pipe()
@@ -317,7 +317,7 @@ async fn a_data_directory_is_held_by_one_process() {
 /// A queue on Redis, a connection, and what its keys begin with.
 struct OnRedis {
     queue: Fixture,
-    redis: ConnectionManager,
+    redis: Connection,
     name: String,
 }
 
@@ -415,13 +415,12 @@ async fn a_drained_queue_leaves_only_outcomes_in_redis() {
 async fn a_push_to_redis_wakes_also_after_the_connection_was_killed() {
     let config = servers(&[]);
     let redis = redis_of(&config);
-    let (client, connection) = connect(redis).await.unwrap();
+    let (server, connection) = connect(redis).await.unwrap();
     let limits = limits(&(unique("it") + ":"), LONG);
     let log = RedisLog::new(connection.clone(), &limits);
     let queue = Arc::new(ApalisQueue::new(NAME, connection.clone(), &limits, &log));
     let (news, _news) = tokio::sync::mpsc::unbounded_channel();
-    let listening =
-        tokio::spawn(Listener::new(client, redis.timeout, queue.wakes(), log.channel(news)).run());
+    let listening = tokio::spawn(Listener::new(server, queue.wakes(), log.channel(news)).run());
     let queue = Fixture::of(queue, None);
     let woken = async || tokio::time::timeout(PATIENCE, queue.woken()).await.unwrap();
 
@@ -438,7 +437,7 @@ async fn a_push_to_redis_wakes_also_after_the_connection_was_killed() {
 }
 
 /// Kills every connection that listens for changes.
-async fn kill_trackers(mut redis: ConnectionManager) {
+async fn kill_trackers(mut redis: Connection) {
     let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut redis).await.unwrap();
     for client in clients
         .lines()

@@ -1,7 +1,13 @@
 //! What the libraries do that shaped our code. A test that fails here says that a library has changed, and that the
 //! code which works around it may go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use apalis_core::{
     backend::TaskSink,
@@ -9,6 +15,11 @@ use apalis_core::{
 };
 use apalis_redis::{Config as Layout, RedisStorage, queries::fetch_next};
 use redis::AsyncCommands;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{queue_of, redis_of, servers, unique};
 
@@ -80,4 +91,35 @@ async fn a_job_of_ours_looks_as_one_of_a_stock_push() {
     assert_eq!(meta(&ours).await, meta(stock).await);
     assert_eq!(data[&ours], data[stock]);
     assert!((due[&ours] - due[stock]).abs() <= 1.0, "{due:?}");
+}
+
+/// Why the connection is ours: a `ConnectionManager` stays with a connection on which nothing is answered any more.
+#[tokio::test]
+async fn a_connection_manager_keeps_a_silent_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, silent) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let (connections, muted) = (Arc::new(AtomicUsize::new(0)), silent.clone());
+    let (opened, config) = (Arc::clone(&connections), servers(&[]));
+    let proxy = tokio::spawn(async move {
+        let mut passed = JoinSet::new();
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            opened.fetch_add(1, Ordering::Relaxed);
+            let (redis, muted) = (redis_of(&config).clone(), muted.clone());
+            passed.spawn(async move {
+                let mut redis = TcpStream::connect((redis.host, redis.port)).await.unwrap();
+                muted.run_until_cancelled(tokio::io::copy_bidirectional(&mut client, &mut redis)).await;
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    let client = redis::Client::open(format!("redis://{address}")).unwrap();
+    let mut manager = client.get_connection_manager().await.unwrap();
+    let _: String = redis::cmd("PING").query_async(&mut manager).await.unwrap();
+    silent.cancel();
+    for _ in 0..3 {
+        assert!(redis::cmd("PING").query_async::<String>(&mut manager).await.unwrap_err().is_timeout());
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1, "it made a new one");
+    proxy.abort();
 }

@@ -4,20 +4,23 @@ mod info;
 
 use std::collections::HashMap;
 
-use redis::{FromRedisValue, RedisError, aio::ConnectionManager};
+use redis::{FromRedisValue, RedisError};
 
 use super::{
     LIMIT,
     clock::{Asking, SAMPLES, Sample, best, reach},
     report::Check,
 };
-use crate::{config, queue::connect};
+use crate::{
+    config,
+    queue::{Connection, Server, connect},
+};
 
 const NAME: &str = "redis";
 
 /// Looks at the Redis of `config`.
 pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
-    let address = format!("{}:{}", config.host, config.port);
+    let address = Server::new(config).to_string();
     let mut redis = match tokio::time::timeout(LIMIT, connect(config)).await {
         Ok(Ok((_, redis))) => redis,
         Ok(Err(error)) => return vec![away(&address, &error)],
@@ -34,7 +37,7 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
 }
 
 /// Asks everything; ends early when there is nobody any more who answers.
-async fn look(redis: &mut ConnectionManager, checks: &mut Vec<Check>) -> Result<Option<Sample>, Unanswered> {
+async fn look(redis: &mut Connection, checks: &mut Vec<Check>) -> Result<Option<Sample>, Unanswered> {
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         let asking = Asking::now();
@@ -63,10 +66,7 @@ enum Unanswered {
 }
 
 /// What Redis answers; `None` when it refuses the command, as managed ones refuse some.
-async fn ask<T: FromRedisValue>(
-    redis: &mut ConnectionManager,
-    command: &[&str],
-) -> Result<Option<T>, Unanswered> {
+async fn ask<T: FromRedisValue>(redis: &mut Connection, command: &[&str]) -> Result<Option<T>, Unanswered> {
     let mut asked = redis::Cmd::new();
     asked.arg(command);
     match tokio::time::timeout(LIMIT, asked.query_async(redis)).await {

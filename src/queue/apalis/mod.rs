@@ -30,11 +30,10 @@ use std::{sync::Arc, time::Duration};
 
 use apalis_redis::Config as Layout;
 use async_trait::async_trait;
-use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 
 use super::{
-    Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement,
+    Claim, Connection, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement,
     ids::Ids,
     letters::Home,
     log::{Keys as Log, RedisLog},
@@ -52,7 +51,7 @@ pub struct ApalisQueue {
     keys: Keys,
     letters: Home,
     ids: Ids,
-    redis: ConnectionManager,
+    redis: Connection,
     claim_bytes: usize,
     lease: Duration,
     log: Log,
@@ -62,7 +61,7 @@ pub struct ApalisQueue {
 impl ApalisQueue {
     /// The queue `name`, with the prefix and limits of `config`; outcomes go to `log`.
     #[must_use]
-    pub fn new(name: &'static str, redis: ConnectionManager, config: &config::Queue, log: &RedisLog) -> Self {
+    pub fn new(name: &'static str, redis: Connection, config: &config::Queue, log: &RedisLog) -> Self {
         let layout = Layout::default().queue(format!("{}{name}", config.prefix));
         Self {
             name,
@@ -89,7 +88,7 @@ impl ApalisQueue {
     }
 
     /// A connection; all of them share one socket.
-    fn redis(&self) -> ConnectionManager {
+    fn redis(&self) -> Connection {
         self.redis.clone()
     }
 }

@@ -15,11 +15,10 @@ mod settle;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 
 use super::{
-    Claim, Counts, Lease, Queue, QueueError, Settled, Settlement,
+    Claim, Connection, Counts, Lease, Queue, QueueError, Settled, Settlement,
     letters::Home,
     log::{Keys as Log, RedisLog},
     new_lease,
@@ -35,7 +34,7 @@ pub struct BullQueue {
     name: &'static str,
     keys: Keys,
     letters: Home,
-    redis: ConnectionManager,
+    redis: Connection,
     claim_bytes: usize,
     lease: Duration,
     log: Log,
@@ -47,7 +46,7 @@ impl BullQueue {
     #[must_use]
     pub fn new(
         name: &'static str,
-        redis: ConnectionManager,
+        redis: Connection,
         bull: &config::Bull,
         queue: &config::Queue,
         log: &RedisLog,
@@ -71,7 +70,7 @@ impl BullQueue {
     }
 
     /// A connection; all of them share one socket.
-    fn redis(&self) -> ConnectionManager {
+    fn redis(&self) -> Connection {
         self.redis.clone()
     }
 }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{FromRedisValue, RedisResult, Script, Value, aio::ConnectionManager};
+use redis::{FromRedisValue, RedisResult, Script, Value};
 
 use super::{Driven, End, Filter, Home, Letter, Letters, Order, Page, SCAN, Scanned};
-use crate::queue::{Queue, QueueError, apalis::ApalisQueue, bull::BullQueue};
+use crate::queue::{Connection, Queue, QueueError, apalis::ApalisQueue, bull::BullQueue};
 
 static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("trim.lua"), include_str!("list.lua"))));
@@ -20,7 +20,7 @@ const FIELDS: [&str; 8] =
 
 /// The dead letters of these queues.
 pub struct RedisLetters {
-    redis: ConnectionManager,
+    redis: Connection,
     origins: Vec<Origin>,
 }
 
@@ -82,7 +82,7 @@ type Fields = [Option<Vec<u8>>; FIELDS.len()];
 impl RedisLetters {
     /// The letters of these queues.
     #[must_use]
-    pub fn new(redis: ConnectionManager, apalis: &[Arc<ApalisQueue>], bull: &[Arc<BullQueue>]) -> Self {
+    pub fn new(redis: Connection, apalis: &[Arc<ApalisQueue>], bull: &[Arc<BullQueue>]) -> Self {
         let apalis = apalis.iter().map(|queue| Origin::Apalis(Arc::clone(queue)));
         let bull = bull.iter().map(|queue| Origin::Bull(Arc::clone(queue)));
         Self { redis, origins: apalis.chain(bull).collect() }

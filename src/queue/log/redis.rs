@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
-use redis::{RedisResult, Script, ScriptInvocation, aio::ConnectionManager};
+use redis::{RedisResult, Script, ScriptInvocation};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ use super::{Entry, Mark, News, OutcomeLog, PAGE, PAGE_BYTES, Page, Place, Seq, W
 use crate::{
     config,
     outcome::Outcome,
-    queue::{Channel, Lease, QueueError, Settled, new_lease},
+    queue::{Channel, Connection, Lease, QueueError, Settled, new_lease},
 };
 
 /// Stands before the scripts that end claims.
@@ -74,7 +74,7 @@ impl Keys {
     /// One outcome, if it is kept still.
     pub(in crate::queue) async fn entry(
         &self,
-        redis: &mut ConnectionManager,
+        redis: &mut Connection,
         user: &str,
         seq: Seq,
     ) -> RedisResult<Option<Entry>> {
@@ -100,13 +100,13 @@ pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
 /// The logs in Redis.
 pub struct RedisLog {
     keys: Keys,
-    redis: ConnectionManager,
+    redis: Connection,
 }
 
 impl RedisLog {
     /// The logs under the prefix of `config`.
     #[must_use]
-    pub fn new(redis: ConnectionManager, config: &config::Queue) -> Self {
+    pub fn new(redis: Connection, config: &config::Queue) -> Self {
         Self { keys: Keys::new(config), redis }
     }
 

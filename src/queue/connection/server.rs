@@ -1,0 +1,206 @@
+//! Where Redis is: at an address of its own, or where Sentinels say that the master is.
+
+use std::{fmt, pin::pin, time::Duration};
+
+use futures_util::StreamExt;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisResult, Role, ServerErrorKind,
+    aio::{AsyncPushSender, MultiplexedConnection},
+    io::tcp::TcpSettings,
+};
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+
+use super::sentinel::Sentinels;
+use crate::config::{self, HostPort};
+
+/// How long one try to connect may take: shorter than a command, for meanwhile another may have become master.
+const CONNECTING: Duration = Duration::from_secs(2);
+
+/// How often Sentinels are asked whether another has become master: the old one would take writes, and lose them.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// The Redis of the settings, and how it is spoken to.
+#[derive(Clone)]
+pub struct Server {
+    place: Place,
+    settings: RedisConnectionInfo,
+    timeout: Duration,
+    /// Where it was found last.
+    address: watch::Sender<Option<HostPort>>,
+}
+
+#[derive(Clone)]
+enum Place {
+    Fixed(HostPort),
+    Asked(Sentinels),
+}
+
+/// A connection, and where it leads to.
+#[derive(Clone)]
+pub struct Opened {
+    /// The connection.
+    pub redis: MultiplexedConnection,
+    address: HostPort,
+    current: watch::Receiver<Option<HostPort>>,
+}
+
+impl Server {
+    /// The Redis that `config` names.
+    #[must_use]
+    pub fn new(config: &config::Redis) -> Self {
+        let mut settings = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_db(config.database.into());
+        if !config.username.is_empty() {
+            settings = settings.set_username(&config.username);
+        }
+        if !config.password.expose_secret().is_empty() {
+            settings = settings.set_password(config.password.expose_secret());
+        }
+        let fixed = || Place::Fixed(HostPort { host: config.host.clone(), port: config.port });
+        let place = Sentinels::new(config).map_or_else(fixed, Place::Asked);
+        Self { place, settings, timeout: config.timeout, address: watch::Sender::new(None) }
+    }
+
+    /// Opens a connection of its own; what Redis pushes goes to `pushes`, and its end does, too.
+    ///
+    /// # Errors
+    /// When there is no Redis, or none that is a master where Sentinels are asked.
+    pub async fn open(&self, pushes: impl AsyncPushSender) -> RedisResult<Opened> {
+        let (address, redis) = self.find(&self.patience().set_push_sender(pushes)).await?;
+        self.found(&address);
+        Ok(Opened { redis, address, current: self.address.subscribe() })
+    }
+
+    /// Asks Sentinels for ever whether another has become master, and tells all connections.
+    pub async fn follow(&self) {
+        if let Place::Fixed(_) = self.place {
+            return;
+        }
+        loop {
+            tokio::time::sleep(ASK_EVERY).await;
+            match self.find(&self.patience()).await {
+                Ok((address, _)) => self.found(&address),
+                // Whoever needs one asks as well, and says so.
+                Err(error) => tracing::debug!(%error, "no master"),
+            }
+        }
+    }
+
+    fn patience(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout.min(CONNECTING)))
+            .set_response_timeout(Some(self.timeout))
+    }
+
+    fn found(&self, address: &HostPort) {
+        let is_other = self.address.send_if_modified(|current| {
+            let is_other = current.as_ref() != Some(address);
+            if is_other {
+                *current = Some(address.clone());
+            }
+            is_other
+        });
+        if is_other {
+            tracing::info!(%address, "connected to Redis");
+        }
+    }
+
+    async fn find(&self, config: &AsyncConnectionConfig) -> RedisResult<(HostPort, MultiplexedConnection)> {
+        let sentinels = match &self.place {
+            Place::Fixed(address) => {
+                let redis = connect(address, &self.settings, config).await?;
+                return Ok((address.clone(), redis));
+            }
+            Place::Asked(sentinels) => sentinels,
+        };
+        let patience = self.patience().set_response_timeout(Some(self.timeout.min(CONNECTING)));
+        let mut answers = pin!(sentinels.ask(&patience));
+        let (mut tried, mut last) = (Vec::new(), sentinels.unknown());
+        // A Sentinel that was cut off from the others may name the master of before: then the next is believed.
+        while let Some(answer) = answers.next().await {
+            let found = match answer {
+                Ok(address) if tried.contains(&address) => continue,
+                Ok(address) => {
+                    tried.push(address.clone());
+                    self.master_at(&address, config).await.map(|redis| (address, redis))
+                }
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(found) => return Ok(found),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn master_at(
+        &self,
+        address: &HostPort,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
+        let mut redis = connect(address, &self.settings, config).await?;
+        match redis::cmd("ROLE").query_async(&mut redis).await {
+            Ok(Role::Primary { .. }) => Ok(redis),
+            Ok(_) => {
+                let told = format!("Sentinel names {address}, which is no master");
+                Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "no master", told).into())
+            }
+            // ROLE is among the dangerous commands, which a user may not be allowed; a write will tell.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(redis),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn database(&self) -> i64 {
+        self.settings.db()
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Fixed(address) => address.fmt(f),
+            Place::Asked(sentinels) => sentinels.fmt(f),
+        }
+    }
+}
+
+impl Opened {
+    /// Whether another has become master.
+    pub(super) fn has_moved(&self) -> bool {
+        self.current.borrow().as_ref() != Some(&self.address)
+    }
+
+    /// Waits until another has become master.
+    pub async fn moved(&mut self) {
+        let address = Some(&self.address);
+        if self.current.wait_for(|current| current.as_ref() != address).await.is_err() {
+            // The server is gone, and nobody asks any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Connects to one server.
+pub(super) async fn connect(
+    address: &HostPort,
+    settings: &RedisConnectionInfo,
+    config: &AsyncConnectionConfig,
+) -> RedisResult<MultiplexedConnection> {
+    // What is not delivered when a connection is given up must not be delivered later: it would come after what was
+    // sent in its place.
+    let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
+    let info = ConnectionAddr::Tcp(address.host.clone(), address.port)
+        .into_connection_info()?
+        .set_redis_settings(settings.clone())
+        .set_tcp_settings(tcp);
+    Client::open(info)?.get_multiplexed_async_connection_with_config(config).await
+}
