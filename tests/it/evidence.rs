@@ -120,7 +120,7 @@ async fn an_update_marks_the_document_and_a_delete_keeps_the_marks() {
     let days = (tombstone.get_datetime("expires").unwrap().timestamp_millis()
         - DateTime::now().timestamp_millis())
         / 86_400_000;
-    assert_eq!(days, 7, "and some hours: dead letters are kept for 7 days");
+    assert_eq!(days, 30, "and some hours: dead letters are kept for 30 days at the most");
     let expected = doc! {
         "_id": { "character": aria.id, "user": "u1" }, "job": delete_job, "updates": [job],
         "expires": tombstone.get_datetime("expires").unwrap(),
