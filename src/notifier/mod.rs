@@ -2,6 +2,7 @@
 
 mod doubt;
 mod hub;
+mod listen;
 mod member;
 mod profile;
 mod response;
@@ -9,17 +10,16 @@ mod rooms;
 mod user;
 mod waiting;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use futures_util::FutureExt;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use socketioxide::{
     SocketIo,
-    extract::{AckSender, MaybeExtension, SocketRef, TryData},
+    extract::{SocketRef, TryData},
     handler::ConnectHandler,
-    socket::DisconnectReason,
 };
 use tokio::sync::mpsc;
 
@@ -37,6 +37,7 @@ use crate::{
     },
 };
 use hub::Hub;
+use listen::{Guest, listen};
 use member::Position;
 use response::Told;
 use waiting::Waiting;
@@ -76,17 +77,6 @@ impl SignIn {
     }
 }
 
-/// `acknowledge`: the client has every `Profile_Response` up to this one.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Acknowledged {
-    seq: Seq,
-}
-
-/// The users whose rooms a socket without a token is in.
-#[derive(Clone, Default)]
-struct Guest(Arc<Mutex<Vec<String>>>);
-
 /// Why a socket is not let in; the client hears it as the message of `connect_error`.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -94,15 +84,6 @@ enum Refused {
     Token(#[from] TokenError),
     #[error("sign-in refused: this origin is not allowed to connect")]
     Origin,
-}
-
-/// The answer to `joinRoom`, for clients that ask for one.
-#[derive(Serialize)]
-struct Joined<'a> {
-    ok: bool,
-    room: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
 }
 
 impl Notifier {
@@ -209,98 +190,3 @@ impl Notifier {
 
 /// Largest message from a client, in bytes: as in Node's Socket.IO, for services that emit documents.
 const MAX_MESSAGE: usize = 1_000_000;
-
-/// Rooms that one socket may be in; the platform has far fewer queues.
-const MAX_ROOMS: usize = 100;
-
-/// Listens to what the client of a socket says.
-fn listen(
-    socket: &SocketRef,
-    hub: &Arc<Hub>,
-    metrics: &Arc<Metrics>,
-    queues: &'static [&'static str],
-    legacy: bool,
-) {
-    let joining = Arc::clone(hub);
-    socket.on("joinRoom", async move |socket, room, caller, guest, ack| {
-        join_room(&joining, queues, &socket, room, (caller, guest), ack);
-    });
-    let passing = Arc::clone(metrics);
-    socket.on("Profile", async move |io: SocketIo, profile, caller| {
-        profile::pass(io, passing, legacy, profile, caller).await;
-    });
-    let acknowledged = Arc::clone(hub);
-    socket.on("acknowledge", async move |socket, seq, caller| {
-        acknowledge(&acknowledged, &socket, seq, caller);
-    });
-    let (left, counted) = (Arc::clone(hub), Arc::clone(metrics));
-    socket.on_disconnect(async move |socket, reason, caller, guest| {
-        counted.socket(-1);
-        leave(&left, &socket, reason, caller, guest);
-    });
-}
-
-/// Joins a room of the caller's own, or, for a guest of a `legacy` service, any.
-fn join_room(
-    hub: &Arc<Hub>,
-    queues: &[&str],
-    socket: &SocketRef,
-    TryData(name): TryData<String>,
-    (MaybeExtension(caller), MaybeExtension(guest)): (MaybeExtension<Caller>, MaybeExtension<Guest>),
-    ack: AckSender,
-) {
-    let name = name.unwrap_or_default();
-    let asked = rooms::asked(&name);
-    let joined = socket.rooms();
-    let own = caller.as_ref().and_then(|caller| rooms::own(&name, caller));
-    let error = if own.is_none() && (guest.is_none() || name.is_empty()) {
-        Some("not your room: it must be <your Id>_<queue>")
-    } else if joined.len() >= MAX_ROOMS && !joined.contains(&asked.as_str().into()) {
-        Some("too many rooms")
-    } else {
-        socket.join(asked);
-        None
-    };
-    if let Err(error) = ack.send(&Joined { ok: error.is_none(), room: &name, error }) {
-        tracing::debug!(%error, "the socket left before it heard whether it joined");
-    }
-    if error.is_some() {
-        return;
-    }
-    if let (Some(caller), Some(queue)) = (&caller, own) {
-        hub.join(socket, caller.user(), queue);
-    }
-    if let (Some(guest), Some((user, queue))) = (&guest, rooms::split(&name, queues)) {
-        guest.0.lock().unwrap_or_else(PoisonError::into_inner).push(user.to_owned());
-        hub.join(socket, user, queue);
-    }
-}
-
-fn acknowledge(
-    hub: &Hub,
-    socket: &SocketRef,
-    TryData(acknowledged): TryData<Acknowledged>,
-    MaybeExtension(caller): MaybeExtension<Caller>,
-) {
-    if let (Ok(Acknowledged { seq }), Some(caller)) = (acknowledged, caller) {
-        hub.acknowledge(caller.user(), socket.id, seq);
-    }
-}
-
-fn leave(
-    hub: &Hub,
-    socket: &SocketRef,
-    reason: DisconnectReason,
-    MaybeExtension(caller): MaybeExtension<Caller>,
-    MaybeExtension(guest): MaybeExtension<Guest>,
-) {
-    if let Some(caller) = caller {
-        hub.leave(caller.user(), socket.id, reason);
-    }
-    if let Some(Guest(users)) = guest {
-        let users = std::mem::take(&mut *users.lock().unwrap_or_else(PoisonError::into_inner));
-        for user in &users {
-            hub.leave(user, socket.id, reason);
-        }
-    }
-}

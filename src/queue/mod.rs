@@ -9,6 +9,7 @@ mod connection;
 pub mod embedded;
 mod held;
 mod ids;
+mod keep;
 pub mod letters;
 pub mod log;
 mod once;

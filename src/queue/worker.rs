@@ -9,9 +9,8 @@ use apalis_core::{
 };
 use futures_util::FutureExt;
 use rand::RngExt;
-use tokio::{
-    sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, mpsc},
-    time::MissedTickBehavior,
+use tokio::sync::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,7 @@ use super::{
     Claim, Job, Lease, Options, Queue, QueueError, Settled, Settlement, Verdict,
     backend::{Claimed, JobBackend},
     held::Held,
+    keep::keep,
     new_lease,
     settler::{self, Settler},
 };
@@ -29,9 +29,6 @@ const BATCH: usize = 100;
 
 /// An idle queue is woken; should a wake be lost, it is looked at after about this time.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
-
-/// How often leases are renewed, and those that have run out are looked for, at least.
-const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs one claimed job to its end.
 #[async_trait::async_trait]
@@ -264,41 +261,4 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
             return;
         }
     }
-}
-
-/// Renews what is held, and then rescues what others have lost, so that nobody rescues its own.
-async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration) {
-    let mut tick = tokio::time::interval(RESCUE_EVERY.min(lease / 3));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let kept = async {
-            renew_all(&*queue, &held).await?;
-            rescue_all(&*queue).await
-        };
-        if let Err(error) = kept.await {
-            tracing::warn!(queue = queue.name(), %error, "cannot keep leases, trying again");
-        }
-    }
-}
-
-async fn renew_all(queue: &dyn Queue, held: &Held) -> Result<(), QueueError> {
-    let all = held.all();
-    if all.is_empty() {
-        return Ok(());
-    }
-    for ((id, _), renewed) in all.iter().zip(queue.renew(&all).await?) {
-        if !renewed {
-            tracing::debug!(queue = queue.name(), job = id, "lease lost, or just settled");
-        }
-    }
-    Ok(())
-}
-
-async fn rescue_all(queue: &dyn Queue) -> Result<(), QueueError> {
-    let rescued = queue.rescue().await?;
-    if rescued > 0 {
-        tracing::warn!(queue = queue.name(), rescued, "jobs taken back from a process that died");
-    }
-    Ok(())
 }
