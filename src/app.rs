@@ -1,16 +1,18 @@
 //! The composition root: connects and binds everything, runs it, and stops it in order.
 
 mod parts;
+mod servers;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use apalis_core::monitor::{Monitor, MonitorError};
-use axum::{Router, serve::ListenerExt};
+use axum::Router;
 use futures_util::{FutureExt, future::join_all};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use parts::{Parts, connect_storage};
+use servers::Servers;
 
 use crate::{
     character::{Characters, QUEUES},
@@ -164,7 +166,7 @@ impl App {
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
         let messages = self.messages.map(|listener| (listener, self.sockets));
-        let mut serving = tokio::spawn(serve(self.main, self.router, messages, process.end.clone()));
+        let mut servers = Servers::start(self.main, self.router, messages);
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -172,19 +174,19 @@ impl App {
             worked = &mut working => Err(worked.map_or(RunError::WorkersEnded, |worked| {
                 worked.map_or_else(RunError::Worker, |()| RunError::WorkersEnded)
             })),
-            served = &mut serving => served.unwrap_or(Ok(())).map_err(RunError::Server),
+            served = servers.ended() => served.map_err(RunError::Server),
         };
         tracing::info!("stopping: no more jobs are claimed, running ones finish");
         process.stop.cancel();
         drain(working, &consumers, self.config.server.shutdown).await;
         drop(consumers);
+        // Before the sockets are closed: their clients come again at once, and would be refused for good by what is left.
+        servers.stop_listening().await;
         self.notifier.close().await;
         process.end.cancel();
         let closed = async {
             process.tasks.ended().await;
-            if !serving.is_finished() {
-                serving.await.ok();
-            }
+            servers.closed().await;
         };
         if tokio::time::timeout(CLOSING, closed).await.is_err() {
             tracing::debug!("connections were still open when the service ended");
@@ -230,29 +232,6 @@ async fn drain(
 async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {
     let address = SocketAddr::new(config.host(), port);
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
-}
-
-async fn serve(
-    main: TcpListener,
-    router: Router,
-    messages: Option<(TcpListener, Router)>,
-    end: CancellationToken,
-) -> io::Result<()> {
-    let serve = |listener: TcpListener, router: Router| {
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-            }
-        });
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(end.clone().cancelled_owned()).into_future()
-    };
-    match messages {
-        Some((listener, messages)) => {
-            tokio::try_join!(serve(main, router), serve(listener, messages)).map(|((), ())| ())
-        }
-        None => serve(main, router).await,
-    }
 }
 
 /// An address as a browser on this machine would write it.

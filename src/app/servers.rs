@@ -1,0 +1,69 @@
+//! The HTTP servers: one for everything, and one for Socket.IO alone where that is asked for.
+
+use std::{io, net::SocketAddr};
+
+use axum::{Router, serve::ListenerExt};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Servers that run.
+pub(super) struct Servers {
+    close: CancellationToken,
+    /// Those that listen.
+    listening: TaskTracker,
+    running: JoinHandle<io::Result<()>>,
+}
+
+impl Servers {
+    /// Serves `router` on `main`, and on another port what `messages` says.
+    pub(super) fn start(main: TcpListener, router: Router, messages: Option<(TcpListener, Router)>) -> Self {
+        let (close, listening) = (CancellationToken::new(), TaskTracker::new());
+        let main = serve(main, router, &close, &listening);
+        let messages = messages.map(|(listener, router)| serve(listener, router, &close, &listening));
+        listening.close();
+        let running = tokio::spawn(async move {
+            match messages {
+                Some(messages) => tokio::try_join!(main, messages).map(|((), ())| ()),
+                None => main.await,
+            }
+        });
+        Self { close, listening, running }
+    }
+
+    /// Waits until they have ended by themselves.
+    pub(super) async fn ended(&mut self) -> io::Result<()> {
+        (&mut self.running).await.unwrap_or(Ok(()))
+    }
+
+    /// Takes no more connections; those that there are go on. To whoever comes from then on, nobody is here.
+    pub(super) async fn stop_listening(&self) {
+        self.close.cancel();
+        self.listening.wait().await;
+    }
+
+    /// Waits until the last connection is closed.
+    pub(super) async fn closed(&mut self) {
+        if !self.running.is_finished() {
+            self.ended().await.ok();
+        }
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    close: &CancellationToken,
+    listening: &TaskTracker,
+) -> impl Future<Output = io::Result<()>> + Send + 'static {
+    // Goes with the listener.
+    let listens = listening.token();
+    let listener = listener.tap_io(move |stream| {
+        let _listens = &listens;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot switch off Nagle's algorithm");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(close.clone().cancelled_owned());
+    async { server.await }
+}
