@@ -8,7 +8,6 @@ import { describe, test } from 'node:test';
 import Redis from 'ioredis';
 import { CREATED, character, someone } from './data.mjs';
 import { MODES, Octavo, service, setting } from './octavo.mjs';
-import { freePort } from './own-servers.mjs';
 import { eventually } from './wait.mjs';
 
 /** For what waits until the lease of a lost job has run out, or a cut connection is back; in milliseconds. */
@@ -46,21 +45,6 @@ for (const mode of MODES) {
                     const { Message } = await octavo.perform(user, 'Read_Character', { Filter: { User_Id: user.id } });
                     assert.equal(Message.length, 1, `${user.id} has ${Message.length} characters`);
                 }
-            }
-        });
-
-        test('clients that come again while the process stops are not refused: they are there in the next one', async (t) => {
-            const octavo = await started(t, mode, { PORT: String(await freePort()) });
-            const ada = someone('ada');
-            const eager = { reconnectionDelay: 1, reconnectionDelayMax: 5 };
-            const clients = await Promise.all(Array.from({ length: 10 }, () => octavo.connect(ada.token, eager)));
-            const refusals = [];
-            clients.forEach(({ socket }) => socket.on('connect_error', (error) => socket.active || refusals.push(error.message)));
-            for (const _ of Array(5)) {
-                assert.equal(await octavo.stop(), 0);
-                await octavo.start();
-                const back = async () => clients.every(({ socket }) => socket.connected) || undefined;
-                await eventually(AT_ONCE_MS, back, () => `clients are gone, refused: ${refusals}\n${octavo.tail()}`);
             }
         });
 
