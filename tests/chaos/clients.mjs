@@ -1,0 +1,116 @@
+// The browsers: stock `socket.io-client`s, some of which only join their rooms, and some of which say what they heard last.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { QUEUES, room, user } from '../node/data.mjs';
+import { io } from '../node/packages.mjs';
+
+const CONNECT_MS = 30_000;
+
+/** One tab of a user. */
+export class Session {
+    /** How often it was connected. */
+    connection = 0;
+    hearings = [];
+    resyncs = 0;
+
+    /** `resumes`: signs in with what it heard last, as clients do that know of the outcome log. */
+    constructor(name, owner, resumes, url, ledger) {
+        Object.assign(this, { name, user: owner, resumes });
+        this.socket = io(url, { forceNew: true, autoConnect: false, auth: (show) => show(this.#signIn()) });
+        this.socket.on('connect', () => {
+            this.connection += 1;
+            QUEUES.forEach((queue) => this.socket.emit('joinRoom', room(this.user, queue)));
+        });
+        this.socket.on('Profile_Response', (outcome) => {
+            ledger.hear(this, outcome);
+            if (outcome.Seq !== undefined) {
+                this.last = { lastSeq: outcome.Seq, epoch: outcome.Epoch };
+            }
+        });
+        this.socket.on('resync_required', () => {
+            this.resyncs += 1;
+            this.last = undefined;
+        });
+        this.come();
+    }
+
+    #signIn() {
+        return { token: this.user.token, ...(this.resumes ? this.last : {}) };
+    }
+
+    /** Comes, or comes back. */
+    come() {
+        this.away = false;
+        this.socket.io.reconnection(true);
+        this.socket.connect();
+    }
+
+    /** Goes: `closes` politely, `breaks` its connection, or `sleeps`: the connection stands and nobody reads it any more. */
+    go(how) {
+        this.away = true;
+        this.socket.io.reconnection(false);
+        const tcp = this.socket.io.engine?.transport?.ws?._socket;
+        if (how === 'sleeps' && tcp) {
+            tcp.pause();
+            this.asleep = tcp;
+        } else if (how === 'breaks' && tcp) {
+            tcp.destroy();
+        } else {
+            this.socket.disconnect();
+        }
+    }
+
+    /** Ends a connection that `sleeps` left standing. */
+    wake() {
+        this.asleep?.destroy();
+        this.asleep = undefined;
+    }
+
+    async connected() {
+        const deadline = Date.now() + CONNECT_MS;
+        while (!this.socket.connected && Date.now() < deadline) {
+            await pause(20);
+        }
+        return this.socket.connected;
+    }
+
+    close() {
+        this.wake();
+        this.socket.disconnect();
+    }
+}
+
+/** All users, each with one tab or two, on either node; every other one resumes. */
+export class Clients {
+    constructor(count, urls, ledger, random) {
+        this.users = Array.from({ length: count }, (_, i) => user(`user-${i}-${random.word()}`));
+        this.sessions = this.users.flatMap((owner, i) => {
+            const tabs = i % 4 < 2 ? 1 : 2;
+            return Array.from({ length: tabs }, (_, tab) =>
+                new Session(`${owner.id}/tab-${tab}`, owner, i % 2 === 1, random.pick(urls), ledger),
+            );
+        });
+    }
+
+    /** Some sessions go for a while. */
+    async vanish(share, how, ms, random) {
+        const gone = this.sessions.filter((session) => !session.away && random.chance(share));
+        gone.forEach((session) => session.go(how));
+        await pause(ms);
+        gone.forEach((session) => {
+            session.wake();
+            session.come();
+        });
+        return gone.length;
+    }
+
+    /** Waits until all are there, and gives those that are not. */
+    async all() {
+        const there = await Promise.all(this.sessions.map((session) => session.connected()));
+        return this.sessions.filter((_, i) => !there[i]);
+    }
+
+    close() {
+        this.sessions.forEach((session) => session.close());
+    }
+}
