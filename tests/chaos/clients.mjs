@@ -45,15 +45,18 @@ export class Session {
         this.socket.connect();
     }
 
-    /** Goes: `closes` politely, `breaks` its connection, or `sleeps`: the connection stands and nobody reads it any more. */
+    /**
+     * Goes: `closes` politely, `breaks` its connection, or `sleeps`: the connection stands, and nobody reads it any more.
+     * One that does not say what it heard only breaks: what it slept through cannot be known from outside.
+     */
     go(how) {
         this.away = true;
         this.socket.io.reconnection(false);
         const tcp = this.socket.io.engine?.transport?.ws?._socket;
-        if (how === 'sleeps' && tcp) {
+        if (how === 'sleeps' && this.resumes && tcp) {
             tcp.pause();
             this.asleep = tcp;
-        } else if (how === 'breaks' && tcp) {
+        } else if (how !== 'closes' && tcp) {
             tcp.destroy();
         } else {
             this.socket.disconnect();

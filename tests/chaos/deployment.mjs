@@ -16,6 +16,8 @@ export const MASTER = 'octavo';
 const REPLICA_SET = 'chaos';
 const NODES = 2;
 const SENTINELS = 3;
+/** So that a new master has one at once. */
+export const REPLICAS = 2;
 const READY_MS = 60_000;
 
 /** The replica set; it is one for all topologies of a run. */
@@ -60,11 +62,11 @@ export class Deployment {
     static async start(topology, folder, mongo, binary) {
         const deployment = new Deployment();
         Object.assign(deployment, { topology, mongo, sentinels: [] });
-        const ports = await freePorts(2 + SENTINELS + NODES);
+        const ports = await freePorts(1 + REPLICAS + SENTINELS + NODES);
         const server = (name, command) => new Server(`${topology}-${name}`, folder, ports.pop(), command);
-        deployment.redises = [server('redis-0', redisCommand())];
-        if (topology === 'sentinel') {
-            deployment.redises.push(server('redis-1', redisCommand(deployment.redises[0].port)));
+        deployment.redises = [server('redis-0', redisCommand(topology))];
+        for (let i = 1; topology === 'sentinel' && i <= REPLICAS; i += 1) {
+            deployment.redises.push(server(`redis-${i}`, redisCommand(topology, deployment.redises[0].port)));
         }
         for (const redis of deployment.redises) {
             await redis.start();
@@ -83,7 +85,8 @@ export class Deployment {
     async #watch(server) {
         const [master] = this.redises;
         for (let i = 0; i < SENTINELS; i += 1) {
-            const sentinel = server(`sentinel-${i}`, ({ dir, port }) => ['redis-server', [join(dir, 'sentinel.conf'), '--sentinel', '--port', String(port)]]);
+            const command = ({ dir, port }) => ['redis-server', [join(dir, 'sentinel.conf'), '--sentinel', '--port', String(port)]];
+            const sentinel = server(`sentinel-${i}`, command);
             // Sentinel writes what it learns into its file, so it is made once.
             writeFileSync(join(sentinel.dir, 'sentinel.conf'), [
                 'bind 127.0.0.1',
@@ -93,15 +96,15 @@ export class Deployment {
             ].join('\n'));
             this.sentinels.push(await sentinel.start());
         }
-        const known = async () => (await this.askSentinel('SENTINEL', 'REPLICAS', MASTER)).length === 1 || undefined;
-        await eventually(READY_MS, known, () => 'Sentinel does not see the replica');
+        const known = async () => (await this.askSentinel('SENTINEL', 'REPLICAS', MASTER)).length === REPLICAS || undefined;
+        await eventually(READY_MS, known, () => 'Sentinel does not see the replicas');
     }
 
     /** How a client of ioredis is to connect. */
     get redisOptions() {
         return this.topology === 'single'
             ? { host: '127.0.0.1', port: this.redises[0].port }
-            : { sentinels: this.sentinels.map(({ port }) => ({ host: '127.0.0.1', port })), name: MASTER };
+            : { sentinels: this.sentinels.map(({ port }) => ({ host: '127.0.0.1', port })), name: MASTER, failoverDetector: true };
     }
 
     /** The Redis that is written to now. */
@@ -111,6 +114,15 @@ export class Deployment {
         }
         const [, port] = await this.askSentinel('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER);
         return this.redises.find((redis) => String(redis.port) === port);
+    }
+
+    /** How many replicas follow the master. */
+    async replicas() {
+        const info = await this.ask(await this.master(), 'INFO', 'replication');
+        if (!info.includes('role:master')) {
+            throw new Error('the master is none');
+        }
+        return info.match(/state=online/g)?.length ?? 0;
     }
 
     /** A command to a Redis, over a connection of its own. */
@@ -135,13 +147,15 @@ export class Deployment {
     }
 }
 
-function redisCommand(masterPort) {
+function redisCommand(topology, masterPort) {
     return ({ dir, port }) => [
         'redis-server',
         [
             '--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--save', '', '--maxmemory-policy', 'noeviction',
             // What was answered is on the disk: a job counts as accepted, and must survive kill -9.
             '--appendonly', 'yes', '--appendfsync', 'always',
+            // A master that was replaced and does not know it yet (for 10 s, Sentinel gives it) must not take what will be lost.
+            ...(topology === 'sentinel' ? ['--min-replicas-to-write', '1', '--repl-diskless-sync-delay', '0'] : []),
             ...(masterPort === undefined ? [] : ['--replicaof', `127.0.0.1 ${masterPort}`]),
         ],
     ];

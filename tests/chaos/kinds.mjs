@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../node/wait.mjs';
-import { MASTER } from './deployment.mjs';
+import { MASTER, REPLICAS } from './deployment.mjs';
 
 const HEAL_MS = 60_000;
 
@@ -38,28 +38,34 @@ async function member({ mongo }, { primary, index }) {
     return (primary ? await mongo.primary() : undefined) ?? mongo.servers[index];
 }
 
-/** Until the master takes writes, and has its replica again. */
-async function whole(deployment) {
-    await insist('Redis after a failover', async () => {
-        const master = await deployment.master();
-        const info = await deployment.ask(master, 'INFO', 'replication');
-        if (!/role:master/.test(info) || !/state=online/.test(info)) {
-            throw new Error(`${master.name} has no replica`);
+/** Until so many replicas follow the master. */
+async function replicas(deployment, count) {
+    await insist('replicas', async () => {
+        const found = await deployment.replicas();
+        if (found < count) {
+            throw new Error(`${found} replicas, not ${count}`);
         }
     });
 }
 
-async function failover(deployment, how) {
-    deployment.failingOver = true;
-    const before = await deployment.master();
-    await how(before);
+async function replaced(deployment, master) {
     await insist('a new master', async () => {
-        if ((await deployment.master()) === before) {
+        if ((await deployment.master()) === master) {
             throw new Error('the master is the old one');
         }
     });
-    await whole(deployment);
+}
+
+/** Another Redis becomes the master; while `failingOver`, it is not certain which of two takes a push. */
+async function failover(deployment, hurt, heal) {
+    const before = await deployment.master();
+    deployment.failingOver = true;
+    await hurt(before);
+    await replaced(deployment, before);
+    await replicas(deployment, 1);
     deployment.failingOver = false;
+    await heal(before);
+    await replicas(deployment, REPLICAS);
 }
 
 const nodes = { hits: ({ index }) => `node-${index}` };
@@ -138,22 +144,18 @@ export const KINDS = {
         ...sentinel,
         weight: 2,
         draw: () => ({}),
-        inflict: async ({ deployment }) =>
-            failover(deployment, async () => insist('SENTINEL FAILOVER', async () => deployment.askSentinel('SENTINEL', 'FAILOVER', MASTER))),
+        inflict: async ({ deployment }) => {
+            const order = async () => deployment.askSentinel('SENTINEL', 'FAILOVER', MASTER);
+            await failover(deployment, async () => insist('SENTINEL FAILOVER', order), async () => {});
+        },
     },
     'kill-master': {
         ...sentinel,
         weight: 2,
         draw: drawMs(0, 3_000),
+        // It stays away until another has its place.
         inflict: async ({ deployment }, { ms }) =>
-            failover(deployment, async (master) => {
-                await master.end('SIGKILL');
-                // It stays away until another has its place: two masters are not what is tested here.
-                await insist('a new master', async () => {
-                    if ((await deployment.master()) === master) {
-                        throw new Error('the master is the old one');
-                    }
-                });
+            failover(deployment, async (master) => master.end('SIGKILL'), async (master) => {
                 await pause(ms);
                 await master.start();
             }),

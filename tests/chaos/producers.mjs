@@ -6,11 +6,11 @@ import { LEAVE_NOTHING } from '../node/bull-queue.mjs';
 import { QUEUES } from '../node/data.mjs';
 import { Bull, Redis } from '../node/packages.mjs';
 import { within } from '../node/wait.mjs';
-import { BULL_PREFIX, PREFIX } from './deployment.mjs';
+import { BULL_PREFIX, PREFIX, REPLICAS } from './deployment.mjs';
 
 const PUSH_MS = 5_000;
 const POST_TRIES = 40;
-const REPLICATED_MS = 1_000;
+const REPLICATED_MS = 300;
 
 /** What producers of the platform ask of Bull, and how often. */
 const OPTIONS = [
@@ -47,15 +47,17 @@ class Connection {
     }
 
     /**
-     * Redis answers before its replica has what was written, so a failover may lose it, whoever serves the queue. In that
-     * topology a push is accepted when `WAIT`, on the connection `before` which nothing was closed, says that it is there.
+     * Redis answers before its replicas have what was written, so a failover may lose it, whoever serves the queue. In that
+     * topology a push is accepted when `WAIT` says that every replica has it, of which any may be the next master; on the
+     * same connection, for another waits for nothing.
      */
     async replicated(before) {
         if (!this.replicates) {
             return;
         }
-        const replicas = await within(2 * PUSH_MS, this.redis.wait(1, REPLICATED_MS), () => 'WAIT was not answered');
-        if (replicas < 1 || this.made !== before) {
+        const have = await within(2 * PUSH_MS, this.redis.wait(REPLICAS, REPLICATED_MS), () => 'WAIT was not answered');
+        const [, all] = /connected_slaves:(\d+)/.exec(await this.redis.info('replication'));
+        if (have < 1 || have < Number(all) || this.made !== before) {
             throw new Error('perhaps no replica has it');
         }
     }
