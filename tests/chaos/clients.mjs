@@ -38,11 +38,16 @@ export class Session {
         return { token: this.user.token, ...(this.resumes ? this.last : {}) };
     }
 
-    /** Comes, or comes back. */
+    /** Comes, or comes back. What a client does whose connection was lost in another way is the stock client's own business. */
     come() {
         this.away = false;
         this.socket.io.reconnection(true);
-        this.socket.connect();
+        if (this.socket.connected) {
+            // A connection that was broken just now is noticed a little later.
+            this.socket.once('disconnect', () => this.socket.connect());
+        } else {
+            this.socket.connect();
+        }
     }
 
     /**
@@ -95,9 +100,9 @@ export class Clients {
         });
     }
 
-    /** Some sessions go for a while. */
+    /** Some of those that are there go for a while. */
     async vanish(share, how, ms, random) {
-        const gone = this.sessions.filter((session) => !session.away && random.chance(share));
+        const gone = this.sessions.filter((session) => random.chance(share) && session.socket.connected && !session.away);
         gone.forEach((session) => session.go(how));
         await pause(ms);
         gone.forEach((session) => {

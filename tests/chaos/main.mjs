@@ -69,6 +69,10 @@ async function runPhase(topology, seconds, mongo, random) {
     await Promise.all([inflict(faults, world, print), pause(seconds * 1_000)]);
     load.end();
     const settledMs = await settle(ledger, clients, deployment);
+    const absent = await clients.all();
+    if (absent.length > 0) {
+        throw new Error(`clients that could not connect any more: ${absent.map(({ name }) => name).join(', ')}`);
+    }
     pushing.forEach((producer) => producer.close());
 
     const found = await judge({ ledger, clients, deployment });
