@@ -43,8 +43,8 @@ export class Session {
         this.away = false;
         this.socket.io.reconnection(true);
         if (this.socket.connected) {
-            // A connection that was broken just now is noticed a little later.
-            this.socket.once('disconnect', () => this.socket.connect());
+            // A connection that was broken just now is noticed a little later; and the stock client connects only after that.
+            this.socket.once('disconnect', () => setImmediate(() => this.socket.connect()));
         } else {
             this.socket.connect();
         }
