@@ -13,9 +13,9 @@ export class Session {
     hearings = [];
     resyncs = 0;
 
-    /** `resumes`: signs in with what it heard last, as clients do that know of the outcome log. */
-    constructor(name, owner, resumes, url, ledger) {
-        Object.assign(this, { name, user: owner, resumes });
+    /** `resumes`: signs in with what it heard last, as clients do that know of the outcome log; some of them `acknowledge`. */
+    constructor(name, owner, { resumes, acknowledges }, url, ledger) {
+        Object.assign(this, { name, user: owner, resumes, acknowledges });
         this.socket = io(url, { forceNew: true, autoConnect: false, auth: (show) => show(this.#signIn()) });
         this.socket.on('connect', () => {
             this.connection += 1;
@@ -24,14 +24,21 @@ export class Session {
         this.socket.on('Profile_Response', (outcome) => {
             ledger.hear(this, outcome);
             if (outcome.Seq !== undefined) {
-                this.last = { lastSeq: outcome.Seq, epoch: outcome.Epoch };
+                this.#heard(outcome);
             }
         });
-        this.socket.on('resync_required', () => {
+        this.socket.on('resync_required', (place) => {
             this.resyncs += 1;
-            this.last = undefined;
+            this.#heard(place);
         });
         this.come();
+    }
+
+    #heard({ Seq, Epoch }) {
+        this.last = { lastSeq: Seq, epoch: Epoch };
+        if (this.acknowledges) {
+            this.socket.emit('acknowledge', { Seq });
+        }
     }
 
     #signIn() {
@@ -94,8 +101,9 @@ export class Clients {
         this.users = Array.from({ length: count }, (_, i) => user(`user-${i}-${random.word()}`));
         this.sessions = this.users.flatMap((owner, i) => {
             const tabs = i % 4 < 2 ? 1 : 2;
+            const flavour = { resumes: i % 2 === 1, acknowledges: i % 4 === 1 };
             return Array.from({ length: tabs }, (_, tab) =>
-                new Session(`${owner.id}/tab-${tab}`, owner, i % 2 === 1, random.pick(urls), ledger),
+                new Session(`${owner.id}/tab-${tab}`, owner, flavour, random.pick(urls), ledger),
             );
         });
     }

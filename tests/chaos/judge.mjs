@@ -117,21 +117,24 @@ function hasEffect({ queue, character, step }) {
 function judgeSession(session, { sessions }, blame) {
     const placed = ({ seq }) => seq !== undefined;
     const own = new Map();
-    for (const { epoch, seq, job } of session.hearings.filter(placed)) {
-        const places = own.get(epoch) ?? { first: seq, last: seq, all: new Set() };
-        own.set(epoch, places);
-        if (seq < places.last && !places.all.has(seq)) {
-            blame('disordered', job, `${session.name} heard ${seq} after ${places.last}`);
+    const known = new Set();
+    for (const { epoch, seq, job } of session.hearings) {
+        // An outcome that the log is slow to take is told before it has a place, and again with it.
+        if (seq !== undefined) {
+            const places = own.get(epoch) ?? { first: seq, last: seq };
+            own.set(epoch, places);
+            if (seq < places.last && !known.has(job)) {
+                blame('disordered', job, `${session.name} heard ${seq} after ${places.last}`);
+            }
+            places.last = Math.max(places.last, seq);
         }
-        places.last = Math.max(places.last, seq);
-        places.all.add(seq);
+        known.add(job);
     }
     const others = sessions.filter(({ user }) => user === session.user).flatMap(({ hearings }) => hearings.filter(placed));
     const missed = new Map(others.map(({ epoch, seq, job }) => [`${epoch}/${seq}`, { epoch, seq, job }]));
     for (const { epoch, seq, job } of missed.values()) {
         const places = own.get(epoch);
-        // An outcome that the log is slow to take is told before it has a place.
-        if (places !== undefined && seq > places.first && !session.hearings.some((hearing) => hearing.job === job)) {
+        if (places !== undefined && seq > places.first && !known.has(job)) {
             blame('missing', job, `${session.name}, which resumes, did not hear ${seq}`);
         }
     }

@@ -70,6 +70,8 @@ build() {
     if [[ ! -d $target && -d $built/debug/deps ]]; then
         mkdir -p "$target/debug"
         cp -a "$built"/debug/{deps,build,.fingerprint} "$target/debug"
+        # Ours is built from other sources.
+        rm -rf "$target"/debug/deps/*octavo* "$target"/debug/.fingerprint/octavo-*
     fi
     CARGO_TARGET_DIR=$target cargo build --locked --bin octavo
 }

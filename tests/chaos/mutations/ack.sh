@@ -4,5 +4,10 @@ breaks='missing'
 faults='clients,kill-service'
 
 mutate() {
-    exit 1
+    replace src/queue/apalis/settle.lua \
+        "if user ~= '' then" \
+        "if false then"
+    replace src/queue/bull/settle.lua \
+        "result = user ~= '' and append(log, user, queue, id, profile) or {1, 0, ''}" \
+        "result = {1, 0, ''}"
 }
