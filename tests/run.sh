@@ -7,7 +7,7 @@ usage() {
 Usage: tests/run.sh [--help]
 
 Runs every test of Octavo: Rust (unit and integration), Node (a stock socket.io-client
-against the binary), and the page in Chromium. Nothing is skipped: what cannot be had
+against the binary), the page in Chromium, and the short form of the chaos suite. Nothing is skipped: what cannot be had
 is an error that says what to do.
 
 Needs cargo, node 20.15 or newer with npm, python3, and apt-get (with sudo when not root).
@@ -66,6 +66,8 @@ main() {
     run_rust
     say 'Node: contract, rooms, HTTP, lifecycle, page, Bull'
     run_node
+    say 'Chaos: servers that are killed, stopped, cut off and full under load, and what became of each job (short form)'
+    run_chaos
 
     say 'All parts have run'
     echo "$passed passed, $failed failed"
@@ -176,6 +178,15 @@ run_node() {
     ) || status=$?
     touch "$log"
     count "$status" "$(sum 's/^# pass ([0-9]+)$/\1/p' "$log")" "$(sum 's/^# (fail|cancelled|skipped|todo) ([0-9]+)$/\2/p' "$log")"
+}
+
+# One result for each invariant, of both topologies. The seed is printed, and where the logs are when one is broken.
+run_chaos() {
+    local log=$scratch/chaos.log status=0
+    node tests/chaos/main.mjs 2>&1 | tee "$log" || status=$?
+    count "$status" \
+        "$(sum 's/^([0-9]+) invariants hold, .*/\1/p' "$log")" \
+        "$(sum 's/^[0-9]+ invariants hold, ([0-9]+) do not.*/\1/p' "$log")"
 }
 
 # count STATUS PASSED FAILED: adds a part to the totals. A part that ran no test, or broke before it could count

@@ -27,6 +27,8 @@ export class Session {
                 this.#heard(outcome);
             }
         });
+        // The place of an outcome that was told before it had one.
+        this.socket.on('Profile_Logged', (place) => this.#heard(place));
         this.socket.on('resync_required', (place) => {
             this.resyncs += 1;
             this.#heard(place);

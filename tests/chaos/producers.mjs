@@ -9,7 +9,7 @@ import { within } from '../node/wait.mjs';
 import { BULL_PREFIX, PREFIX, REPLICAS } from './deployment.mjs';
 
 const PUSH_MS = 5_000;
-const POST_TRIES = 0; // until there are idempotency keys
+const POST_TRIES = 40;
 const REPLICATED_MS = 300;
 
 /** What producers of the platform ask of Bull, and how often. */
