@@ -12,6 +12,8 @@ export class Session {
     connection = 0;
     hearings = [];
     resyncs = 0;
+    /** What became of its connections, for whoever looks for a mistake. */
+    trail = [];
 
     /** `resumes`: signs in with what it heard last, as clients do that know of the outcome log; some of them `acknowledge`. */
     constructor(name, owner, { resumes, acknowledges }, url, ledger) {
@@ -19,6 +21,7 @@ export class Session {
         this.socket = io(url, { forceNew: true, autoConnect: false, auth: (show) => show(this.#signIn()) });
         this.socket.on('connect', () => {
             this.connection += 1;
+            this.#note('is there');
             QUEUES.forEach((queue) => this.socket.emit('joinRoom', room(this.user, queue)));
         });
         this.socket.on('Profile_Response', (outcome) => {
@@ -33,7 +36,14 @@ export class Session {
             this.resyncs += 1;
             this.#heard(place);
         });
+        this.socket.on('disconnect', (reason) => this.#note(`left: ${reason}`));
+        this.socket.on('connect_error', ({ message }) => this.#note(`refused: ${message}`));
+        this.socket.io.on('reconnect_attempt', () => this.#note('tries again'));
         this.come();
+    }
+
+    #note(what) {
+        this.trail.push([Date.now(), what]);
     }
 
     #heard({ Seq, Epoch }) {
@@ -50,6 +60,7 @@ export class Session {
     /** Comes, or comes back. What a client does whose connection was lost in another way is the stock client's own business. */
     come() {
         this.away = false;
+        this.#note('comes');
         this.socket.io.reconnection(true);
         if (this.socket.connected) {
             // A connection that was broken just now is noticed a little later; and the stock client connects only after that.
@@ -65,6 +76,7 @@ export class Session {
      */
     go(how) {
         this.away = true;
+        this.#note(how);
         this.socket.io.reconnection(false);
         const tcp = this.socket.io.engine?.transport?.ws?._socket;
         if (how === 'sleeps' && this.resumes && tcp) {

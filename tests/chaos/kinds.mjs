@@ -10,7 +10,8 @@ const HEAL_MS = 60_000;
 async function restart(server, signal, ms) {
     await server.end(signal);
     await pause(ms);
-    await server.start();
+    // As a supervisor does: a service that finds its own servers away at its start may end again.
+    await insist(`the start of ${server.name}`, async () => server.start());
 }
 
 async function freeze(server, ms) {

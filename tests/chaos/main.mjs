@@ -70,14 +70,12 @@ async function runPhase(topology, seconds, mongo, random) {
     load.end();
     const settledMs = await settle(ledger, clients, deployment);
     const absent = await clients.all();
-    if (absent.length > 0) {
-        throw new Error(`clients that could not connect any more: ${absent.map(({ name }) => name).join(', ')}`);
-    }
     pushing.forEach((producer) => producer.close());
 
     const found = await judge({ ledger, clients, deployment });
+    found.push(...absent.map(({ name }) => ({ invariant: 'missing', text: `${name} could not connect any more` })));
     const counts = report(print, { ledger, clients, faults, found, settledMs });
-    note(topology, { ledger, faults, found });
+    note(topology, { ledger, clients, faults, found });
     clients.close();
     await Promise.all(deployment.servers.map((server) => server.end('SIGKILL')));
     return { counts, faults };
@@ -109,12 +107,13 @@ async function idle({ nodes: [node] }) {
 }
 
 /** Everything that is needed to understand a failure, beside the servers' logs. */
-function note(topology, { ledger, faults, found }) {
+function note(topology, { ledger, clients, faults, found }) {
     const line = (value) => `${JSON.stringify(value, (key, inner) => (['job', 'session', 'character', 'user'].includes(key) ? plain(inner) : inner))}\n`;
     const write = (name, list) => writeFileSync(join(folder, 'logs', `${topology}-${name}.jsonl`), list.map(line).join(''));
     write('problems', found);
     write('faults', faults);
     write('jobs', ledger.jobs);
+    write('clients', clients.sessions.map(({ name, trail }) => ({ name, trail })));
 }
 
 function plain(inner) {

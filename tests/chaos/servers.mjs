@@ -18,7 +18,7 @@ export class Server {
     /** `command(server)` gives `[program, arguments, environment]`. */
     constructor(name, folder, port, command) {
         Object.assign(this, { name, port, command });
-        /** Ends that nobody asked for. */
+        /** Ends that nobody asked for, after it had started. */
         this.deaths = [];
         this.dir = join(folder, 'data', name);
         this.log = join(folder, 'logs', `${name}.log`);
@@ -44,11 +44,12 @@ export class Server {
         this.ending = false;
         living.add(child);
         let failure;
+        let listens = false;
         child.on('error', (error) => (failure = error));
         this.ended = once(child, 'exit').then(([code, signal]) => {
             living.delete(child);
             this.child = undefined;
-            if (!this.ending) {
+            if (listens && !this.ending) {
                 this.deaths.push(`${this.name} ended by itself (code ${code}, signal ${signal})`);
             }
             return { code, signal };
@@ -59,6 +60,7 @@ export class Server {
             }
             return (await answers(this.port)) || undefined;
         }, () => `${this.name} does not listen on ${this.port}\n${this.tail()}`);
+        listens = true;
         return this;
     }
 
