@@ -143,7 +143,7 @@ export const KINDS = {
     },
     failover: {
         ...sentinel,
-        weight: 2,
+        weight: 1,
         draw: () => ({}),
         inflict: async ({ deployment }) => {
             const order = async () => deployment.askSentinel('SENTINEL', 'FAILOVER', MASTER);
@@ -152,7 +152,7 @@ export const KINDS = {
     },
     'kill-master': {
         ...sentinel,
-        weight: 2,
+        weight: 1,
         draw: drawMs(0, 3_000),
         // It stays away until another has its place.
         inflict: async ({ deployment }, { ms }) =>
