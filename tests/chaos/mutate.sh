@@ -77,6 +77,7 @@ build() {
 }
 
 # replace FILE OLD NEW: OLD must be there exactly once, or the mutation has to be written anew.
+# shellcheck disable=SC2317 # mutations call it
 replace() {
     python3 - "$@" <<'PYTHON'
 import sys
