@@ -164,12 +164,8 @@ class Queues {
             return { completed: 'gone', failed: 'dead' }[state] ?? state ?? 'gone';
         }
         const key = `${PREFIX}${queue}`;
-        const [data, dead, lease] = await Promise.all([
-            this.redis.hexists(`${key}:data`, id),
-            this.redis.sismember(`${key}:dead`, id),
-            this.redis.zscore(`${key}:leases`, id),
-        ]);
-        return dead ? 'dead' : data ? (lease === null ? 'waiting' : 'leased') : 'gone';
+        const [data, lease] = await Promise.all([this.redis.hexists(`${key}:data`, id), this.redis.zscore(`${key}:leases`, id)]);
+        return data ? (lease === null ? 'waiting' : 'leased') : 'gone';
     }
 
     close() {
