@@ -7,8 +7,11 @@ import { KINDS } from './kinds.mjs';
 export function plan({ random, topology, durationMs, everyMs, kinds }) {
     const possible = kinds.filter((kind) => (KINDS[kind].topologies ?? [topology]).includes(topology));
     const faults = [];
+    // The first is one that only this topology has, so that none is without it, however short.
+    const own = possible.filter((kind) => KINDS[kind].topologies !== undefined);
     for (let at = everyMs; at < durationMs && possible.length > 0; at += Math.round(everyMs * 2 * random.float())) {
-        const kind = random.weighted(possible.map((name) => [name, KINDS[name].weight]));
+        const some = faults.length === 0 && own.length > 0 ? own : possible;
+        const kind = random.weighted(some.map((name) => [name, KINDS[name].weight]));
         faults.push({ at, kind, drawn: KINDS[kind].draw(random) });
     }
     return faults;
