@@ -91,7 +91,8 @@ export class Deployment {
             writeFileSync(join(sentinel.dir, 'sentinel.conf'), [
                 'bind 127.0.0.1',
                 `sentinel monitor ${MASTER} 127.0.0.1 ${master.port} 2`,
-                `sentinel down-after-milliseconds ${MASTER} 1000`,
+                // Longer than CLIENT PAUSE takes: a failover is to come when it is meant.
+                `sentinel down-after-milliseconds ${MASTER} 3500`,
                 `sentinel failover-timeout ${MASTER} 5000`,
             ].join('\n'));
             this.sentinels.push(await sentinel.start());

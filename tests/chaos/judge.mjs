@@ -34,7 +34,7 @@ export async function judge({ ledger, clients, deployment }) {
     } finally {
         queues.close();
     }
-    clients.sessions.filter(({ resumes }) => resumes).forEach((session) => judgeSession(session, clients, blame));
+    clients.sessions.filter(({ resumes }) => resumes).forEach((session) => judgeSession(session, clients, blame, deployment.topology));
     deployment.servers.concat(deployment.mongo.servers).forEach(({ deaths }) => deaths.splice(0).forEach((text) => blame('dead', undefined, text)));
     return found;
 }
@@ -115,7 +115,7 @@ function hasEffect({ queue, character, step }) {
 }
 
 /** A client that resumes hears, from its first outcome on, all that its user's other tab hears, in the log's order. */
-function judgeSession(session, { sessions }, blame) {
+function judgeSession(session, { sessions }, blame, topology) {
     const placed = ({ seq }) => seq !== undefined;
     const own = new Map();
     const known = new Set();
@@ -132,7 +132,9 @@ function judgeSession(session, { sessions }, blame) {
         known.add(job);
     }
     const others = sessions.filter(({ user }) => user === session.user).flatMap(({ hearings }) => hearings.filter(placed));
-    const missed = new Map(others.map(({ epoch, seq, job }) => [`${epoch}/${seq}`, { epoch, seq, job }]));
+    // What a failover may lose is the outcome of a job that was not accepted, too.
+    const kept = ({ job }) => job !== undefined && (topology === 'single' || job.state === 'accepted');
+    const missed = new Map(others.filter(kept).map(({ epoch, seq, job }) => [`${epoch}/${seq}`, { epoch, seq, job }]));
     for (const { epoch, seq, job } of missed.values()) {
         const places = own.get(epoch);
         if (places !== undefined && seq > places.first && !known.has(job)) {
