@@ -12,6 +12,8 @@ export class Session {
     connection = 0;
     hearings = [];
     resyncs = 0;
+    /** What it shows when it comes back. */
+    last = {};
     /** What became of its connections, for whoever looks for a mistake. */
     trail = [];
 
@@ -47,7 +49,10 @@ export class Session {
     }
 
     #heard({ Seq, Epoch }) {
-        this.last = { lastSeq: Seq, epoch: Epoch };
+        // What nobody had heard in a room may be from before.
+        if (Epoch !== this.last.epoch || Seq > this.last.lastSeq) {
+            this.last = { lastSeq: Seq, epoch: Epoch };
+        }
         if (this.acknowledges) {
             this.socket.emit('acknowledge', { Seq });
         }

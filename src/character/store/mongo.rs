@@ -19,6 +19,7 @@ use self::effects::{Effects, MARKS};
 use super::{Store, StoreError};
 use crate::{
     auth::Caller,
+    backoff::Backoff,
     character::{
         filter::{CharacterFilter, Condition},
         model::{Changes, Character},
@@ -92,9 +93,11 @@ impl MongoStore {
         let client = Client::with_options(Self::options(config, concurrency).await?)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
-        characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
-        let effects = Effects::open(&database).await?;
-        Ok(Self { characters, effects, timeout: config.timeout })
+        let effects = patiently(async || {
+            characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
+            Effects::open(&database).await
+        });
+        Ok(Self { effects: effects.await?, characters, timeout: config.timeout })
     }
 
     /// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
@@ -197,23 +200,48 @@ fn is_duplicate(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
 }
 
+/// Tries several times while MongoDB says that it will do this in a moment: when it changes its leader, say.
+async fn patiently<T>(mut operation: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+    const TRIES: usize = 10;
+    let mut backoff = Backoff::default();
+    for _ in 1..TRIES {
+        match operation().await {
+            // Whoever looked for a server has waited already.
+            Err(error) if is_transient(&error) && !is_unreachable(&error) => {
+                let pause = backoff.next();
+                tracing::warn!(%error, ?pause, "MongoDB is not ready, trying again");
+                tokio::time::sleep(pause).await;
+            }
+            other => return other,
+        }
+    }
+    operation().await
+}
+
+fn is_unreachable(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
+}
+
+fn is_transient(error: &Error) -> bool {
+    error.contains_label(RETRYABLE_WRITE_ERROR)
+        || match &*error.kind {
+            ErrorKind::Io(_)
+            | ErrorKind::ServerSelection { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::DnsResolve { .. }
+            | ErrorKind::Custom(_) => true,
+            ErrorKind::Command(command) => TRANSIENT_CODES.contains(&command.code),
+            ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
+                TRANSIENT_CODES.contains(&concern.code)
+            }
+            _ => false,
+        }
+}
+
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
-        let transient = error.contains_label(RETRYABLE_WRITE_ERROR)
-            || match &*error.kind {
-                ErrorKind::Io(_)
-                | ErrorKind::ServerSelection { .. }
-                | ErrorKind::ConnectionPoolCleared { .. }
-                | ErrorKind::DnsResolve { .. }
-                | ErrorKind::Custom(_) => true,
-                ErrorKind::Command(command) => TRANSIENT_CODES.contains(&command.code),
-                ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
-                    TRANSIENT_CODES.contains(&concern.code)
-                }
-                _ => false,
-            };
         let reason = error.kind.to_string();
-        if transient { Self::Unavailable(reason) } else { Self::Rejected(reason) }
+        if is_transient(&error) { Self::Unavailable(reason) } else { Self::Rejected(reason) }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
         Err(_) => return vec![silent(&address)],
     };
     let mut checks = Vec::new();
-    let reached = match look(&mut redis, &mut checks).await {
+    let reached = match look(config, &mut redis, &mut checks).await {
         Ok(sample) => reach(NAME, &format!("Redis at {address}"), sample),
         Err(Unanswered::Silent) => silent(&address),
         Err(Unanswered::Lost(error)) => away(&address, &error),
@@ -37,7 +37,11 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
 }
 
 /// Asks everything; ends early when there is nobody any more who answers.
-async fn look(redis: &mut Connection, checks: &mut Vec<Check>) -> Result<Option<Sample>, Unanswered> {
+async fn look(
+    config: &config::Redis,
+    redis: &mut Connection,
+    checks: &mut Vec<Check>,
+) -> Result<Option<Sample>, Unanswered> {
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         let asking = Asking::now();
@@ -56,7 +60,28 @@ async fn look(redis: &mut Connection, checks: &mut Vec<Check>) -> Result<Option<
         }
         None => checks.push(unchecked("redis.version, role, eviction and persistence", "INFO")),
     }
+    if !config.sentinels.is_empty() {
+        let least = ["CONFIG", "GET", LEAST_REPLICAS];
+        checks.push(match ask::<HashMap<String, String>>(redis, &least).await? {
+            Some(least) => failover(least.get(LEAST_REPLICAS)),
+            None => unchecked("redis.failover", "CONFIG GET"),
+        });
+    }
     Ok(sample)
+}
+
+/// With how many replicas a master takes writes at the least.
+const LEAST_REPLICAS: &str = "min-replicas-to-write";
+
+/// What a failover may lose.
+fn failover(least: Option<&String>) -> Check {
+    const NAME: &str = "redis.failover";
+    if least.is_none_or(|least| least == "0") {
+        let found = "a master that was replaced goes on taking jobs for seconds, which are lost";
+        let advice = "set min-replicas-to-write 1 and min-replicas-max-lag 2 on the master and its replicas";
+        return Check::warning(NAME, found, advice);
+    }
+    Check::ok(NAME, "a master without replicas takes no jobs")
 }
 
 /// Nobody answers.

@@ -33,7 +33,7 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
   const socket = new Socket({ auth, onState: whileOpen(follow), onRefused: whileOpen(refuse) });
   socket.on("Profile_Response", hear);
   socket.on("Profile_Logged", remember);
-  socket.on("resync_required", whileOpen((place) => (remember(place), onReady())));
+  socket.on("resync_required", whileOpen((place) => ((last = {}), remember(place), onReady())));
   socket.connect();
   // Without a live connection the page still works, by asking for each job's status.
   setTimeout(whileOpen(enter), PATIENCE_MS);
@@ -53,7 +53,8 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
 
   /** What is shown at the next handshake, so that nothing is missed in between. */
   function remember({ Seq, Epoch }) {
-    if (Seq !== undefined) last = { lastSeq: Seq, epoch: Epoch };
+    // What nobody had heard in a room may be from before.
+    if (Seq !== undefined && (Epoch !== last.epoch || Seq > last.lastSeq)) last = { lastSeq: Seq, epoch: Epoch };
   }
 
   function enter() {
