@@ -77,7 +77,7 @@ pub struct Queue {
     pub attempts: u32,
     /// Crashes after which a job is buried.
     pub max_crashes: u32,
-    /// How long an outcome can be asked for.
+    /// How long an outcome is kept, to be told or asked for.
     #[serde(rename = "outcome_seconds", deserialize_with = "seconds")]
     pub outcome_ttl: Duration,
     /// Most bytes of outcomes that are kept for one user.
@@ -155,6 +155,10 @@ impl Settings {
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
+        if self.socket.buffer < 8 {
+            mistakes
+                .push("OCTAVO__SOCKET__BUFFER: must be at least 8, for a handshake takes some".to_owned());
+        }
         if self.queue.outcome_bytes < 64 << 10 {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_BYTES: must be at least 65536".to_owned());
         }

@@ -51,6 +51,8 @@ impl Doubt {
     pub(super) fn told(&mut self, seq: Seq, queue: &str, sid: Sid) {
         if let Some(telling) = self.told.get_mut(&seq) {
             telling.to.push(sid);
+            // This one may turn out not to have heard it, too.
+            telling.at = Instant::now();
             return;
         }
         self.forget();
@@ -98,25 +100,37 @@ impl Doubt {
         marks
     }
 
-    /// A socket has left: what it was told shortly before, and nobody else, was not heard.
-    pub(super) fn left(&mut self, user: &Arc<str>, sid: Sid, reason: DisconnectReason) -> Vec<Mark> {
+    /// A socket has left: what it was told shortly before, and nobody else, was not heard. Gives the queues of that, and
+    /// what the log is to be told.
+    pub(super) fn left(
+        &mut self,
+        user: &Arc<str>,
+        sid: Sid,
+        reason: DisconnectReason,
+    ) -> (Vec<String>, Vec<Mark>) {
         let doubtful = match reason {
             DisconnectReason::ClientNSDisconnect => Duration::ZERO,
             DisconnectReason::HeartbeatTimeout => SILENCE,
             _ => SETTLES,
         };
-        let mut marks = Vec::new();
+        let (mut unheard, mut marks) = (Vec::new(), Vec::new());
         self.told.retain(|seq, telling| {
             if telling.sure || telling.at.elapsed() >= doubtful || !telling.to.contains(&sid) {
                 return true;
             }
             telling.to.retain(|other| *other != sid);
-            if telling.to.is_empty() && telling.marked {
+            if !telling.to.is_empty() {
+                return true;
+            }
+            if telling.marked {
                 marks.push(telling.mark(user, *seq, false));
             }
-            !telling.to.is_empty()
+            if !unheard.contains(&telling.queue) {
+                unheard.push(telling.queue.clone());
+            }
+            false
         });
-        marks
+        (unheard, marks)
     }
 
     /// Nobody is there any more: what is not in doubt counts as heard.

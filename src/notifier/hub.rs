@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
-    queue::log::{Grown, Mark, News, OutcomeLog, Place, Seq},
+    queue::log::{Grown, Mark, News, OutcomeLog, Place, Seq, Unheard},
     tasks::Tasks,
 };
 
@@ -37,8 +37,8 @@ const MARKS: usize = 1000;
 /// A socket whose client hears that it is connected is so within this.
 const CONNECTS: Duration = Duration::from_millis(100);
 
-/// How long a socket with a full buffer is left alone.
-const FULL: Duration = Duration::from_millis(20);
+/// How long a socket with a full buffer is left alone, at first and at the most.
+const FULL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
 /// The connected users, by id.
 pub(super) struct Hub {
@@ -87,8 +87,10 @@ impl Hub {
 
     /// The log of `user` has grown by something that is not known here.
     pub(super) fn grown(self: &Arc<Self>, user: &str) {
-        if let Some(user) = self.user(user) {
-            self.read_for_all(&user);
+        let Some(user) = self.user(user) else { return };
+        let readers = lock(&user).grown();
+        for sid in readers {
+            self.read_for(&user, sid);
         }
     }
 
@@ -108,16 +110,19 @@ impl Hub {
     }
 
     /// A socket of `user` has left.
-    pub(super) fn leave(&self, user: &str, sid: Sid, reason: DisconnectReason) {
+    pub(super) fn leave(self: &Arc<Self>, user: &str, sid: Sid, reason: DisconnectReason) {
         let mut users = lock(&self.users);
         let Some(shared) = users.get(user).map(Arc::clone) else { return };
         let mut left = lock(&shared);
-        let marks = left.left(sid, reason);
+        let (marks, readers) = left.left(sid, reason);
         if left.is_empty() {
             users.remove(user);
         }
         drop((left, users));
         lock(&self.marks).extend(marks);
+        for sid in readers {
+            self.read_for(&shared, sid);
+        }
     }
 
     /// Follows what other processes put into the logs.
@@ -134,10 +139,22 @@ impl Hub {
                     }
                     heard(&grown);
                 }
+                News::Unheard(unheard) => {
+                    for Unheard { user, queue } in &unheard {
+                        let Some(user) = self.user(user) else { continue };
+                        let readers = lock(&user).unheard(queue);
+                        for sid in readers {
+                            self.read_for(&user, sid);
+                        }
+                    }
+                }
                 News::Missed => {
                     let all: Vec<_> = lock(&self.users).values().map(Arc::clone).collect();
                     for user in &all {
-                        self.read_for_all(user);
+                        let readers = lock(user).missed();
+                        for sid in readers {
+                            self.read_for(user, sid);
+                        }
                     }
                     heard(&[]);
                 }
@@ -210,13 +227,6 @@ impl Hub {
         done
     }
 
-    fn read_for_all(self: &Arc<Self>, user: &Shared) {
-        let readers = lock(user).grown();
-        for sid in readers {
-            self.read_for(user, sid);
-        }
-    }
-
     fn read_for(self: &Arc<Self>, user: &Shared, sid: Sid) {
         let reading = Arc::clone(self).read(Arc::clone(user), sid);
         let reading = self.end.clone().run_until_cancelled_owned(reading);
@@ -272,11 +282,13 @@ impl Hub {
 
 /// Tries to send until there is room in the socket's buffer, or it is gone.
 async fn patiently<T>(mut send: impl FnMut() -> Result<T, Sent>) -> Result<T, Sent> {
+    let (mut pause, longest) = FULL;
     loop {
         match send() {
-            Err(Sent::Full) => tokio::time::sleep(FULL).await,
+            Err(Sent::Full) => tokio::time::sleep(pause).await,
             other => return other,
         }
+        pause = (pause * 2).min(longest);
     }
 }
 

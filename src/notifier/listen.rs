@@ -62,6 +62,9 @@ pub(super) fn listen(
     });
 }
 
+/// Bytes that the name of a room may have.
+const MAX_NAME: usize = 256;
+
 /// Joins a room of the caller's own, or, for a guest of a `legacy` service, any.
 fn join_room(
     hub: &Arc<Hub>,
@@ -77,6 +80,8 @@ fn join_room(
     let own = caller.as_ref().and_then(|caller| rooms::own(&name, caller));
     let error = if own.is_none() && (guest.is_none() || name.is_empty()) {
         Some("not your room: it must be <your Id>_<queue>")
+    } else if name.len() > MAX_NAME {
+        Some("the name is too long")
     } else if joined.len() >= MAX_ROOMS && !joined.contains(&asked.as_str().into()) {
         Some("too many rooms")
     } else {
@@ -89,11 +94,15 @@ fn join_room(
     if error.is_some() {
         return;
     }
-    if let (Some(caller), Some(queue)) = (&caller, own) {
+    if let (Some(caller), Some(queue)) = (&caller, own.filter(|own| queues.contains(own))) {
         hub.join(socket, caller.user(), queue);
     }
     if let (Some(guest), Some((user, queue))) = (&guest, rooms::split(&name, queues)) {
-        guest.0.lock().unwrap_or_else(PoisonError::into_inner).push(user.to_owned());
+        let mut users = guest.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !users.iter().any(|known| known == user) {
+            users.push(user.to_owned());
+        }
+        drop(users);
         hub.join(socket, user, queue);
     }
 }
@@ -110,7 +119,7 @@ fn acknowledge(
 }
 
 fn leave(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     socket: &SocketRef,
     reason: DisconnectReason,
     MaybeExtension(caller): MaybeExtension<Caller>,

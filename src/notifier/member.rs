@@ -89,8 +89,7 @@ struct Resync<'a> {
 const RESYNC_REQUIRED: &str = "resync_required";
 
 impl Member {
-    /// A socket that is in no room yet; `resumes` is what it says that it heard last:
-    /// then the log is to be read for it.
+    /// A socket that is in no room yet. `resumes` is what it says that it heard last; then the log is to be read for it.
     pub(super) fn new(socket: SocketRef, resumes: Option<Position>) -> Self {
         let to_read = resumes.is_some();
         Self {
@@ -114,6 +113,13 @@ impl Member {
             self.joined.push_back(queue.to_owned());
         }
         self.news = true;
+    }
+
+    /// What nobody has heard is to be told in all its rooms.
+    pub(super) fn rejoin(&mut self) {
+        for room in self.rooms.clone().unwrap_or_default() {
+            self.join(&room);
+        }
     }
 
     pub(super) fn hears(&self, queue: &str) -> bool {
@@ -164,13 +170,16 @@ impl Member {
         let (Part::After(_), Some(at)) = (part, &self.at) else { return Ok(true) };
         let epoch: Arc<str> = page.epoch.as_str().into();
         let unknown = self.unproven && (at.epoch != epoch || at.seq > page.last);
-        if unknown || (self.rooms.is_none() && page.floor > at.seq) {
+        let cut = page.floor > at.seq;
+        if unknown || cut {
             self.emit(RESYNC_REQUIRED, &Resync { epoch: &epoch, seq: page.last })?;
-            self.unproven = false;
+        }
+        self.unproven = false;
+        // To who shows what it heard last, it is all or nothing; the others hear what is there.
+        if unknown || (cut && self.rooms.is_none()) {
             self.told(&epoch, page.last);
             return Ok(false);
         }
-        self.unproven = false;
         Ok(true)
     }
 
@@ -184,7 +193,7 @@ impl Member {
                     self.told(&epoch, page.last);
                 }
                 self.unheard = end.unwrap_or(self.unheard);
-                if !page.more {
+                if !page.more || end.is_none() {
                     (self.unheard, self.news) = (0, true);
                     self.joined.pop_front();
                 }

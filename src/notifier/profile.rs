@@ -69,7 +69,8 @@ pub(super) async fn pass(
 async fn emit(io: &SocketIo, Profile { room, response }: &Profile) -> Passed {
     let asked = rooms::asked(room);
     let sockets = io.to(asked.clone()).sockets();
-    let users: HashSet<_> = sockets.iter().filter_map(|socket| socket.extensions.get::<Caller>()).collect();
+    let callers = sockets.iter().filter_map(|socket| socket.extensions.get::<Caller>());
+    let users: HashSet<_> = callers.map(|caller| caller.user().to_owned()).collect();
     if users.len() > 1 {
         tracing::warn!(
             room,

@@ -100,6 +100,12 @@ impl User {
         readers
     }
 
+    /// Nobody knows what has happened to the log; gives the sockets that it is to be read for.
+    pub(super) fn missed(&mut self) -> Vec<Sid> {
+        self.members.iter_mut().for_each(Member::rejoin);
+        self.grown()
+    }
+
     /// The log has grown; gives the sockets that it is to be read for.
     pub(super) fn grown(&mut self) -> Vec<Sid> {
         let news = |member: &mut Member| {
@@ -190,14 +196,25 @@ impl User {
         self.doubt.acknowledge(&self.id, sid, seq)
     }
 
-    /// A socket has left.
-    pub(super) fn left(&mut self, sid: Sid, reason: DisconnectReason) -> Vec<Mark> {
+    /// A socket has left; gives what the log is to be told, and the sockets that it is to be read for: they have not been
+    /// told what this one has not heard after all.
+    pub(super) fn left(&mut self, sid: Sid, reason: DisconnectReason) -> (Vec<Mark>, Vec<Sid>) {
         self.members.retain(|member| member.socket.id != sid);
-        let mut marks = self.doubt.left(&self.id, sid, reason);
+        let (unheard, mut marks) = self.doubt.left(&self.id, sid, reason);
         if self.members.is_empty() {
             marks.extend(self.doubt.end(&self.id));
         }
-        marks
+        let readers = unheard.iter().flat_map(|queue| self.unheard(queue)).collect();
+        (marks, readers)
+    }
+
+    /// Nobody has heard something of `queue` after all; gives the sockets that the log is to be read for.
+    pub(super) fn unheard(&mut self, queue: &str) -> Vec<Sid> {
+        let read = |member: &mut Member| {
+            member.join(queue);
+            (!std::mem::replace(&mut member.reading, true)).then_some(member.socket.id)
+        };
+        self.members.iter_mut().filter(|member| member.hears(queue)).filter_map(read).collect()
     }
 
     /// What counts as heard from now on.

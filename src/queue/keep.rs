@@ -9,30 +9,37 @@ use super::{Queue, QueueError, held::Held};
 /// How often leases are renewed, and those that have run out are looked for, at least.
 const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
-/// Renews what is held, and then rescues what others have lost, so that nobody rescues its own.
+/// Leases in one step at the most.
+const BATCH: usize = 500;
+
+/// Renews what is held, and then rescues what others have lost, so that nobody rescues its own. When the queue was away, the
+/// others get a round to renew theirs first: nobody has died of that.
 pub(super) async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration) {
     let mut tick = tokio::time::interval(RESCUE_EVERY.min(lease / 3));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_away = false;
     loop {
         tick.tick().await;
         let kept = async {
             renew_all(&*queue, &held).await?;
-            rescue_all(&*queue).await
+            if was_away { queue.ping().await } else { rescue_all(&*queue).await }
         };
-        if let Err(error) = kept.await {
-            tracing::warn!(queue = queue.name(), %error, "cannot keep leases, trying again");
-        }
+        was_away = match kept.await {
+            Ok(()) => false,
+            Err(error) => {
+                tracing::warn!(queue = queue.name(), %error, "cannot keep leases, trying again");
+                true
+            }
+        };
     }
 }
 
 async fn renew_all(queue: &dyn Queue, held: &Held) -> Result<(), QueueError> {
-    let all = held.all();
-    if all.is_empty() {
-        return Ok(());
-    }
-    for ((id, _), renewed) in all.iter().zip(queue.renew(&all).await?) {
-        if !renewed {
-            tracing::debug!(queue = queue.name(), job = id, "lease lost, or just settled");
+    for batch in held.all().chunks(BATCH) {
+        for ((id, _), renewed) in batch.iter().zip(queue.renew(batch).await?) {
+            if !renewed {
+                tracing::debug!(queue = queue.name(), job = id, "lease lost, or just settled");
+            }
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     connection::{Server, closed},
-    log::{Grown, News},
+    log::{Grown, News, Unheard},
 };
 use crate::backoff::Backoff;
 
@@ -99,7 +99,14 @@ impl Listener {
         let Some(Value::BulkString(message)) = data.get(1) else { return };
         match serde_json::from_slice::<Message>(message) {
             Ok(message) if message.from == self.channel.process => {}
-            Ok(message) => self.tell(News::Grown(message.logged)),
+            Ok(Message { logged, unheard, .. }) => {
+                if !logged.is_empty() {
+                    self.tell(News::Grown(logged));
+                }
+                if !unheard.is_empty() {
+                    self.tell(News::Unheard(unheard));
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, channel = self.channel.name, "a message that nobody can read");
             }
@@ -128,9 +135,12 @@ impl Listener {
     }
 }
 
-/// What is published when logs have grown (append.lua).
+/// What is published when logs have grown (append.lua), or something was not heard (mark.lua).
 #[derive(Deserialize)]
 struct Message {
     from: String,
+    #[serde(default)]
     logged: Vec<Grown>,
+    #[serde(default)]
+    unheard: Vec<Unheard>,
 }

@@ -82,7 +82,7 @@ pub struct Process {
     pub tasks: Tasks,
     /// No more claims, from then on.
     pub stop: CancellationToken,
-    /// No more keeping of leases, from then on.
+    /// Nothing more in the background, from then on: leases are not kept, nobody is listened to.
     pub end: CancellationToken,
     /// Held by each batch of jobs together, and by a suspect alone.
     gate: Arc<RwLock<()>>,
@@ -173,11 +173,13 @@ impl Consumer {
             options: Options::default(),
             outcome: None,
         };
-        let batch: Vec<_> = self.held.all().into_iter().map(release).collect();
-        if batch.is_empty() {
-            return Ok(0);
+        let all: Vec<_> = self.held.all().into_iter().map(release).collect();
+        let mut released = 0;
+        for batch in all.chunks(BATCH) {
+            let ends = self.queue.settle(batch).await?;
+            released += ends.iter().filter(|end| **end != Settled::Lost).count();
         }
-        Ok(self.queue.settle(&batch).await?.into_iter().filter(|end| *end != Settled::Lost).count())
+        Ok(released)
     }
 
     /// Waits for a free slot, and takes up to `max` that are free.

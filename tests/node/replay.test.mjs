@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { CREATED, character, room, someone } from './data.mjs';
 import { MODES, Octavo, service } from './octavo.mjs';
 import { ANSWER_MS, eventually } from './wait.mjs';
@@ -116,6 +117,26 @@ for (const mode of MODES) {
             }
         });
 
+        test('a client that comes back when some of it is too old must resync', async (t) => {
+            const short = new Octavo(mode, { OCTAVO__QUEUE__OUTCOME_SECONDS: '3' });
+            t.after(() => short.remove());
+            await short.start();
+            const ada = someone();
+            const before = await short.browser(ada);
+            await short.perform(ada, QUEUE, character('Aria'));
+            await before.next();
+            const { last } = before;
+            before.close();
+            const { id } = await short.submit(ada, QUEUE, character('Borin'));
+            await short.outcome(ada, id);
+            const gone = async () => ((await short.request(`/v1/jobs/${id}`, { token: ada.token })).status === 404) || undefined;
+            await pause(2_000);
+            await short.perform(ada, QUEUE, character('Cara'));
+            await eventually(ANSWER_MS, gone, () => 'the outcome does not grow old');
+            const after = await short.connect(ada.token, { shown: last });
+            await eventually(ANSWER_MS, async () => after.resyncs[0], () => 'no resync_required came');
+        });
+
         test('two tabs both hear, whenever they joined', async () => {
             const ada = someone();
             const tabs = [await joined(ada), await joined(ada)];
@@ -140,6 +161,28 @@ for (const mode of MODES) {
             assert.deepEqual(back.jobs, ids);
         });
 
+        test('a tab that joined meanwhile hears what was on its way to another whose connection broke', async () => {
+            const ada = someone();
+            const first = await joined(ada);
+            const ids = await create(ada, 2);
+            await first.nextFew(2);
+            const second = await joined(ada);
+            first.vanish();
+            await second.nextFew(2);
+            assert.deepEqual(second.jobs, ids);
+        });
+
+        test('a room of no queue is joined, and costs nothing; one with a long name is refused', async () => {
+            const ada = someone();
+            const client = await joined(ada);
+            assert.deepEqual(await client.join(room(ada, 'Story')), { ok: true, room: room(ada, 'Story') });
+            const { ok, error } = await client.join(room(ada, 'x'.repeat(1_000)));
+            assert.deepEqual([ok, error], [false, 'the name is too long']);
+            const ids = await create(ada, 1);
+            await client.next();
+            assert.deepEqual(client.jobs, ids);
+        });
+
         test('what a client has acknowledged is not told again, however it went', async () => {
             const ada = someone();
             const client = await joined(ada);
@@ -156,7 +199,7 @@ for (const mode of MODES) {
         });
 
         test('a slow socket hears everything, out of the log', async () => {
-            const small = new Octavo(mode, { OCTAVO__SOCKET__BUFFER: '4' });
+            const small = new Octavo(mode, { OCTAVO__SOCKET__BUFFER: '8' });
             try {
                 await small.start();
                 const ada = someone();

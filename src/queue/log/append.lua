@@ -37,7 +37,7 @@ local function append(log, user, queue, job, profile)
   redis.call('PEXPIRE', entries, log.ttl)
   redis.call('PEXPIRE', state, log.ttl)
   redis.call('PEXPIRE', unheard, log.ttl)
-  logged[#logged + 1] = {user, queue, job}
+  logged[#logged + 1] = {user, job}
   return {seq, before, epoch}
 end
 

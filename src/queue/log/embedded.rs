@@ -135,6 +135,10 @@ impl OutcomeLog for EmbeddedLog {
                 Ok(Page { epoch: row.get(0)?, last: row.get(1)?, floor: row.get(2)?, ..Page::default() })
             });
             let mut page = state.optional()?.unwrap_or_default();
+            let old = "SELECT max(seq) FROM log WHERE user = ? AND seq < ?";
+            let old: Option<Seq> =
+                tx.prepare_cached(old)?.query_row(params![user, oldest], |row| row.get(0))?;
+            page.floor = page.floor.max(old.unwrap_or_default());
             let select = match &queue {
                 None => {
                     "SELECT seq, queue, job, profile FROM log

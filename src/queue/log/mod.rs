@@ -90,15 +90,22 @@ pub struct Mark {
     pub heard: bool,
 }
 
-/// Which log has grown, by which job; read from a list of the three.
+/// Which log has grown, by which job; read from a list of the two.
 #[derive(Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct Grown {
     /// The user.
     pub user: String,
-    /// The queue of the job.
-    pub queue: String,
     /// The job.
     pub job: String,
+}
+
+/// In which log something turned out not to have been heard; read from a list of the two.
+#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct Unheard {
+    /// The user.
+    pub user: String,
+    /// The queue of the job.
+    pub queue: String,
 }
 
 /// What is heard of the logs from other processes.
@@ -106,6 +113,8 @@ pub struct Grown {
 pub enum News {
     /// These have grown.
     Grown(Vec<Grown>),
+    /// What somebody was told was not heard.
+    Unheard(Vec<Unheard>),
     /// Nothing was heard for a while: any may have grown.
     Missed,
 }

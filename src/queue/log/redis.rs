@@ -143,6 +143,7 @@ impl OutcomeLog for RedisLog {
     async fn mark(&self, marks: &[Mark]) -> Result<(), QueueError> {
         let mut call = MARK.prepare_invoke();
         call.arg(&self.keys.state).arg(&self.keys.unheard);
+        call.arg(&self.keys.channel).arg(&*self.keys.process);
         for Mark { user, queue, seq, heard } in marks {
             call.arg(&**user).arg(queue).arg(*seq).arg(*heard);
         }
