@@ -70,6 +70,10 @@ describe('octavo doctor, MongoDB', () => {
             await database.collection('Characters').insertOne({ Name: 'Isolde' });
             await database.command({ createUser: 'reader', pwd: 'pw', roles: ['read'] });
             await database.command({ createUser: 'writer', pwd: 'pw', roles: ['readWrite'] });
+            const actions = ['find', 'insert', 'update', 'remove', 'createIndex'];
+            const privileges = [{ resource: { db: 'storybang', collection: 'Characters' }, actions }];
+            await database.command({ createRole: 'narrow', privileges, roles: [] });
+            await database.command({ createUser: 'half', pwd: 'pw', roles: ['narrow'] });
             await database.command({ createUser: 'stranger', pwd: 'pw', roles: [{ role: 'readWrite', db: 'other' }] });
         });
         const as = (user) => examine(t, { mongodb: `mongodb://${user}:pw@127.0.0.1:${port}/storybang` });
@@ -77,7 +81,8 @@ describe('octavo doctor, MongoDB', () => {
         assert.equal(reader.code, 1);
         reader.says('mongodb.privileges', 'failure', /reader lacks insert, update, remove, createIndex/, /grantRolesToUser\("reader", .*readWrite/);
         (await as('stranger')).says('mongodb.privileges', 'failure', /stranger lacks find/, /readWrite/);
-        (await as('writer')).says('mongodb.privileges', 'ok', /writer may read and write storybang.Characters/);
+        (await as('half')).says('mongodb.privileges', 'failure', /half lacks find, insert, update, createIndex on storybang.Octavo_Deleted/, /readWrite/);
+        (await as('writer')).says('mongodb.privileges', 'ok', /writer may read and write Characters and Octavo_Deleted of storybang/);
         (await as('nobody')).says('mongodb', 'failure', /[Aa]uthentication failed/, /a user and a password/);
     });
 

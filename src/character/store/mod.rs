@@ -15,7 +15,7 @@ use super::{
 use crate::auth::Caller;
 
 pub use embedded::EmbeddedStore;
-pub use mongo::{COLLECTION, MongoStore};
+pub use mongo::{COLLECTION, MongoStore, TOMBSTONES};
 
 /// How long it is known which job did what: longer than a job can be run again, for dead letters are kept for 30 days
 /// at the most.

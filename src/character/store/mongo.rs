@@ -15,6 +15,7 @@ use mongodb::{
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
+pub use self::effects::TOMBSTONES;
 use self::effects::{Effects, MARKS};
 use super::{Store, StoreError};
 use crate::{
@@ -234,6 +235,7 @@ fn is_transient(error: &Error) -> bool {
             ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
                 TRANSIENT_CODES.contains(&concern.code)
             }
+            ErrorKind::Write(WriteFailure::WriteError(write)) => TRANSIENT_CODES.contains(&write.code),
             _ => false,
         }
 }
@@ -245,9 +247,11 @@ impl From<Error> for StoreError {
     }
 }
 
-/// Codes of a server that is starting, stopping, or changing its leader, and of operations that took too long.
-/// Source: the retryable errors of MongoDB's specification "Retryable Reads", and `MaxTimeMSExpired`.
-const TRANSIENT_CODES: [i32; 14] = [6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435];
+/// Codes of a server that is starting, stopping, or changing its leader, of operations that took too long, and of a full
+/// disk. Source: the retryable errors of MongoDB's specification "Retryable Reads", `MaxTimeMSExpired` (50), and
+/// `OutOfDiskSpace` (14031).
+const TRANSIENT_CODES: [i32; 16] =
+    [6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031];
 
 fn epoch() -> DateTime {
     DateTime::from_millis(0)

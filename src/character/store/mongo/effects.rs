@@ -21,7 +21,7 @@ pub(super) const MARKS: &str = "octavo_jobs";
 const MARKS_KEPT: i32 = 1000;
 
 /// Which characters were deleted, and by which job.
-const TOMBSTONES: &str = "Octavo_Deleted";
+pub const TOMBSTONES: &str = "Octavo_Deleted";
 
 /// How often a delete looks again, after an update came between its look and its removal.
 const LOOKS: u32 = 20;

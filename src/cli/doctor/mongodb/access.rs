@@ -9,12 +9,15 @@ use mongodb::{
 
 use super::{Unanswered, command, run};
 use crate::{
-    character::store::{COLLECTION, MongoStore},
+    character::store::{COLLECTION, MongoStore, TOMBSTONES},
     cli::doctor::report::Check,
 };
 
-/// What the service does, as MongoDB's actions.
-const NEEDED: [&str; 5] = ["find", "insert", "update", "remove", "createIndex"];
+/// What the service does in each collection, as MongoDB's actions; tombstones are removed by MongoDB itself.
+const NEEDED: [(&str, &[&str]); 2] = [
+    (COLLECTION, &["find", "insert", "update", "remove", "createIndex"]),
+    (TOMBSTONES, &["find", "insert", "update", "createIndex"]),
+];
 
 /// MongoDB's codes for what our user may not do, and for a collection that is not there.
 const UNAUTHORIZED: i32 = 13;
@@ -32,21 +35,17 @@ pub(super) async fn privileges(database: &Database) -> Result<Check, Unanswered>
         return Ok(Check::ok(NAME, "MONGODB_URI signs nobody in"));
     };
     let user = user.get_str("user").unwrap_or_default();
-    let granted: Vec<&str> = list("authenticatedUserPrivileges")
-        .iter()
-        .filter_map(Bson::as_document)
-        .filter(|privilege| is_ours(privilege, database.name()))
-        .filter_map(|privilege| privilege.get_array("actions").ok())
-        .flat_map(|actions| actions.iter().filter_map(Bson::as_str))
-        .collect();
-    let missing: Vec<_> = NEEDED
-        .into_iter()
-        .filter(|action| !granted.contains(action) && !granted.contains(&"anyAction"))
-        .collect();
+    let granted: Vec<_> = list("authenticatedUserPrivileges").iter().filter_map(Bson::as_document).collect();
+    let lacks = |(collection, needed): (&str, &[&str])| {
+        let missing = missing(&granted, database.name(), collection, needed);
+        (!missing.is_empty()).then(|| format!("{} on {}.{collection}", missing.join(", "), database.name()))
+    };
+    let missing: Vec<_> = NEEDED.into_iter().filter_map(lacks).collect();
     if missing.is_empty() {
-        return Ok(Check::ok(NAME, format!("{user} may read and write {}.{COLLECTION}", database.name())));
+        let both = format!("{user} may read and write {COLLECTION} and {TOMBSTONES} of {}", database.name());
+        return Ok(Check::ok(NAME, both));
     }
-    let found = format!("{user} lacks {} on {}.{COLLECTION}", missing.join(", "), database.name());
+    let found = format!("{user} lacks {}", missing.join(", and "));
     let advice = format!(
         "in mongosh: db.grantRolesToUser(\"{user}\", [{{ role: \"readWrite\", db: \"{}\" }}])",
         database.name()
@@ -54,12 +53,29 @@ pub(super) async fn privileges(database: &Database) -> Result<Check, Unanswered>
     Ok(Check::failure(NAME, found, advice))
 }
 
-/// Whether a privilege is for our collection; an empty name stands for all.
-fn is_ours(privilege: &Document, database: &str) -> bool {
+/// Which of the actions that are `needed` in a collection no privilege grants.
+fn missing<'n>(
+    privileges: &[&Document],
+    database: &str,
+    collection: &str,
+    needed: &[&'n str],
+) -> Vec<&'n str> {
+    let granted: Vec<_> = privileges
+        .iter()
+        .filter(|privilege| is_for(privilege, database, collection))
+        .filter_map(|privilege| privilege.get_array("actions").ok())
+        .flat_map(|actions| actions.iter().filter_map(Bson::as_str))
+        .collect();
+    let is_granted = |action: &str| granted.contains(&action) || granted.contains(&"anyAction");
+    needed.iter().copied().filter(|action| !is_granted(action)).collect()
+}
+
+/// Whether a privilege is for a collection; an empty name stands for all.
+fn is_for(privilege: &Document, database: &str, collection: &str) -> bool {
     let Ok(resource) = privilege.get_document("resource") else { return false };
     let fits = |field, name| resource.get_str(field).is_ok_and(|given| given.is_empty() || given == name);
     resource.get_bool("anyResource").unwrap_or_default()
-        || fits("db", database) && fits("collection", COLLECTION)
+        || fits("db", database) && fits("collection", collection)
 }
 
 /// Whether reads of a user's newest characters need not look at everybody's.
