@@ -103,6 +103,7 @@ fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.execute_batch(
         "CREATE UNIQUE INDEX IF NOT EXISTS jobs_died ON jobs (died) WHERE died IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS jobs_letters ON jobs (queue, died) WHERE died IS NOT NULL;
         UPDATE jobs SET died = unixepoch() * 1000000 + seq WHERE state = 'dead' AND died IS NULL;",
     )
 }

@@ -400,6 +400,38 @@ async fn letters_of_all_queues_are_one_list() {
 }
 
 #[tokio::test]
+async fn letters_of_all_queues_in_a_file_are_one_list() {
+    let (dir, config) = (tempfile::tempdir().unwrap(), keep_for(LONG));
+    let file = Embedded::open(dir.path()).unwrap();
+    let open = async |name| Arc::new(EmbeddedQueue::open(name, file.clone(), &config).await.unwrap());
+    let queues = [open("Create_Character").await, open("Read_Character").await];
+    let letters: Arc<dyn Letters> = Arc::new(EmbeddedLetters::new(file, &queues));
+    let at = |queue: Arc<EmbeddedQueue>| Fixture {
+        queue: queue.clone(),
+        letters: Arc::clone(&letters),
+        producer: Producer::Inbox(queue),
+        _dir: None,
+    };
+    let [creates, reads] = queues.map(at);
+    let mut buried = Vec::new();
+    for _ in 0..3 {
+        for at in [&creates, &reads] {
+            buried.push(at.bury("{}", "no good").await);
+        }
+    }
+    assert_eq!(creates.list(&Filter::default(), Order::Oldest, 10).await, (buried.clone(), None));
+    buried.reverse();
+    assert_eq!(creates.all().await, buried);
+    let of_reads: Vec<_> = buried.iter().step_by(2).cloned().collect();
+    let mut filter = Filter { queue: Some("Read_Character".into()), ..Filter::default() };
+    assert_eq!(creates.list(&filter, Order::Newest, 10).await, (of_reads.clone(), None));
+    let (first, next) = creates.list(&filter, Order::Newest, 2).await;
+    assert_eq!(first, of_reads[..2]);
+    filter.range = next.unwrap();
+    assert_eq!(creates.list(&filter, Order::Newest, 2).await, (of_reads[2..].to_vec(), None));
+}
+
+#[tokio::test]
 async fn a_job_whose_id_is_no_text_has_a_letter_that_can_be_asked_for() {
     let config = keep_for(LONG);
     let mut redis = redis().await;
