@@ -13,7 +13,10 @@ use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
 use super::{CliError, api::Api};
-use crate::{config::Config, queue::key_text};
+use crate::{config::Config, http::LONGEST_WAIT, queue::key_text};
+
+/// Between two requests for an outcome, each of which waits.
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -102,21 +105,27 @@ impl Enqueue {
 
     async fn outcome(&self, api: &Api, status_url: &str) -> Result<Box<RawValue>, CliError> {
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
-        let mut pause = Duration::from_millis(20);
         loop {
-            let Status { state, outcome } = api.get(api.at(status_url)).await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = left.as_millis().div_ceil(1000).min(LONGEST_WAIT.into());
+            let mut url = api.at(status_url);
+            url.query_pairs_mut().append_pair("wait", &format!("{wait}s"));
+            let Status { state, outcome } = api.get(url).await?;
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
-            if Instant::now() > deadline {
+            if let "done" | "failed" = &*state {
+                return Err(format!("the job is {state}, its outcome is no longer kept: {status_url}").into());
+            }
+            if Instant::now() >= deadline {
                 return Err(format!(
                     "no outcome after {} s, the job is {state}; it goes on: {status_url}",
                     self.timeout
                 )
                 .into());
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            // A service that is stopping lets nobody wait.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

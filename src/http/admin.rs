@@ -1,6 +1,6 @@
 //! `/admin/dead-letters`: looks at dead letters and drives them again, for admins.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -71,6 +71,11 @@ impl Wanted {
         if let Some(queue) = queue.as_deref().filter(|queue| !state.routes.contains_key(queue)) {
             let known = state.routes.keys().copied().collect::<Vec<_>>().join(", ");
             wrong.push(FieldError::new("queue", format!("is \"{}\"; there are {known}", brief(queue))));
+        }
+        let layouts = state.queues.iter().map(|queue| queue.layout()).collect::<BTreeSet<_>>();
+        if let Some(layout) = layout.as_deref().filter(|layout| !layouts.contains(layout)) {
+            let known = layouts.into_iter().collect::<Vec<_>>().join(", ");
+            wrong.push(FieldError::new("layout", format!("is \"{}\"; there are {known}", brief(layout))));
         }
         if !(1..=SCAN).contains(&limit) {
             wrong.push(FieldError::new("limit", format!("is {limit}, must be from 1 to {SCAN}")));

@@ -189,12 +189,12 @@ impl Patience {
 }
 
 /// A request waits so many seconds at the most: proxies give up on longer ones.
-const LONGEST_WAIT: u64 = 60;
+pub const LONGEST_WAIT: u64 = 60;
 
 /// Should it not be heard that a job has ended, it is looked at after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Where a job of the caller stands; another's is not found. With `?wait=10s`, once it has an outcome, or after that time.
+/// Where a job of the caller stands; another's is not found. With `?wait=10s`, once it is over, or after that time.
 pub(super) async fn show(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,
@@ -210,7 +210,9 @@ pub(super) async fn show(
         let ended = wait.ended();
         let status = status(&state, &caller, &id).await?;
         let left = until.saturating_duration_since(Instant::now());
-        if status.outcome.is_some() || left.is_zero() {
+        // A job that is over may have an outcome that is no longer kept.
+        let is_over = status.outcome.is_some() || matches!(status.state, JobState::Done | JobState::Failed);
+        if is_over || left.is_zero() {
             return Ok(Json(status));
         }
         tokio::select! {

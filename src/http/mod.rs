@@ -22,6 +22,8 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+pub use jobs::LONGEST_WAIT;
+
 use crate::{
     auth::Auth,
     character::Store,
@@ -113,6 +115,7 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
         .layer(cors(&config.socket.origins))
         .with_state(Arc::clone(&state));
     let mut router = page::router()
+        .merge(admin::router())
         .route("/livez", get(ready::livez))
         .route("/readyz", get(ready::readyz))
         .route("/health", get(health::health))
@@ -122,7 +125,6 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
     }
     router
         .method_not_allowed_fallback(problem::no_such_method)
-        .merge(admin::router())
         .with_state(state)
         .merge(api)
         .merge(sockets)

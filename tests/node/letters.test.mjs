@@ -193,6 +193,25 @@ describe('a dead letter whose time is up', () => {
     });
 });
 
+describe('a failed job whose outcome is no longer kept', () => {
+    const octavo = service('servers', { OCTAVO__QUEUE__OUTCOME_SECONDS: '1' });
+
+    test('is over for a request that waits', async (t) => {
+        const [redis, ada, id] = [redisOf(t, octavo), someone(), unique()];
+        const name = `${octavo.env.OCTAVO__QUEUE__PREFIX}Read_Character`;
+        await redis.hset(`${name}:data`, id, JSON.stringify({ Id: ada.id, Token: ada.token, Filter: 'everything' }));
+        await redis.rpush(`${name}:active`, id);
+        const look = async (query = '') => (await octavo.request(`/v1/jobs/${id}${query}`, { token: ada.token })).body;
+        const forgotten = async () => {
+            const { state, outcome } = await look();
+            return state === 'failed' && outcome === null ? true : undefined;
+        };
+        await eventually(ANSWER_MS, forgotten, () => octavo.tail());
+        const { state, outcome } = await within(ANSWER_MS, look('?wait=60s'), () => octavo.tail());
+        assert.deepEqual([state, outcome], ['failed', null]);
+    });
+});
+
 for (const mode of MODES) {
     describe(`dead letters, ${mode}`, () => {
         const octavo = service(mode);
@@ -219,6 +238,7 @@ for (const mode of MODES) {
             const ask = async (query) => octavo.request(`${LETTERS}?${query}`, { token: ADMIN });
             for (const [query, status, detail] of [
                 ['queue=Paint_Character', 422, /there are Create_Character/],
+                ['layout=reddis', 422, /layout is "reddis"; there are (apalis, bull|embedded)/],
                 ['limit=0', 422, /limit is 0, must be from 1 to 1000/],
                 ['limit=many', 400, /limit/],
                 ['after=x', 422, /after is not a `next`/],
@@ -229,6 +249,12 @@ for (const mode of MODES) {
                 assert.match(answer.body.detail, detail);
             }
             assert.equal((await octavo.request(`${LETTERS}/x/y/z`, { token: ADMIN })).status, 404);
+            const put = await octavo.request(LETTERS, { token: ADMIN, method: 'PUT' });
+            assert.equal(put.status, 405);
+            assert.match(put.headers.get('content-type'), /problem\+json/);
+            const { code, stderr } = await octavo.run(['jobs', 'retry', '--all', '--layout', 'reddis', '--url', octavo.url]);
+            assert.notEqual(code, 0);
+            assert.match(stderr, /layout is "reddis"/);
         });
     });
 }
