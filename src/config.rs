@@ -211,8 +211,36 @@ mod tests {
         assert_eq!((redis.sentinels[1].host.as_str(), redis.sentinels[1].port), ("::1", 26380));
         assert_eq!(redis.master, "mymaster");
         assert!(with(&[("REDIS_HOST", "localhost")]).unwrap_err().contains("leave one of them out"));
+        assert!(
+            with(&[("OCTAVO__REDIS__MASTER", " ")]).unwrap_err().contains("OCTAVO__REDIS__MASTER: is empty")
+        );
+        let error = load(&[("OCTAVO__REDIS__SENTINEL_PASSWORD", "hunter2")]).unwrap_err();
+        assert!(
+            error.contains("OCTAVO__REDIS__SENTINEL_PASSWORD: ") && !error.contains("hunter2"),
+            "{error}"
+        );
         let error = load(&[("OCTAVO__REDIS__SENTINELS", "redis://a")]).unwrap_err();
         assert!(error.contains("OCTAVO__REDIS__SENTINELS: \"redis://a\" is not an address"), "{error}");
+    }
+
+    #[test]
+    fn a_time_limit_that_nothing_can_keep_is_told() {
+        let error =
+            load(&[("OCTAVO__REDIS__TIMEOUT_SECONDS", "0"), ("OCTAVO__MONGODB__TIMEOUT_SECONDS", "0")])
+                .unwrap_err();
+        assert!(error.contains("OCTAVO__REDIS__TIMEOUT_SECONDS: must be at least 1"), "{error}");
+        assert!(error.contains("OCTAVO__MONGODB__TIMEOUT_SECONDS: must be at least 1"), "{error}");
+        let with_timeout = |seconds| {
+            load(&[
+                ("MONGODB_URI", "mongodb://localhost/storybang"),
+                ("REDIS_HOST", "localhost"),
+                ("JWT_SECRET", "12345"),
+                ("OCTAVO__REDIS__TIMEOUT_SECONDS", seconds),
+                ("OCTAVO__QUEUE__LEASE_SECONDS", "6"),
+            ])
+        };
+        assert!(with_timeout("6").unwrap_err().contains("less than OCTAVO__QUEUE__LEASE_SECONDS"));
+        assert!(with_timeout("5").is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::HostPort;
@@ -39,11 +39,26 @@ impl Redis {
         !self.host.is_empty() || !self.sentinels.is_empty()
     }
 
-    /// What is wrong with it, that types cannot say.
-    pub(super) fn mistake(&self) -> Option<String> {
-        let both = !self.host.is_empty() && !self.sentinels.is_empty();
-        both.then(|| {
-            "REDIS_HOST: is set, but OCTAVO__REDIS__SENTINELS are, which name the master; leave one of them out".to_owned()
-        })
+    /// What is wrong with it, that types cannot say, where a job is leased for `lease`.
+    pub(super) fn mistakes(&self, lease: Duration) -> impl Iterator<Item = String> {
+        let asked = !self.sentinels.is_empty();
+        let has_password = !self.sentinel_password.expose_secret().is_empty();
+        let mistakes = [
+            (asked && !self.host.is_empty()).then_some(
+                "REDIS_HOST: is set, but OCTAVO__REDIS__SENTINELS are, which name the master; leave one of them out",
+            ),
+            (asked && self.master.trim().is_empty()).then_some(
+                "OCTAVO__REDIS__MASTER: is empty; give what the Sentinels call the master, or leave it out for mymaster",
+            ),
+            (!asked && has_password).then_some(
+                "OCTAVO__REDIS__SENTINEL_PASSWORD: is set, but OCTAVO__REDIS__SENTINELS are not; give them, or leave it out",
+            ),
+            self.timeout.is_zero().then_some("OCTAVO__REDIS__TIMEOUT_SECONDS: must be at least 1"),
+            (self.is_set() && self.timeout >= lease).then_some(
+                "OCTAVO__REDIS__TIMEOUT_SECONDS: must be less than OCTAVO__QUEUE__LEASE_SECONDS, or one connection that \
+                 is silent costs every lease",
+            ),
+        ];
+        mistakes.into_iter().flatten().map(str::to_owned)
     }
 }

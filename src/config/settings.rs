@@ -192,6 +192,10 @@ impl Settings {
         if let Err(error) = EnvFilter::try_new(&self.log.filter) {
             mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
         }
+        mistakes.extend(self.redis.mistakes(self.queue.lease));
+        if self.mongodb.timeout.is_zero() {
+            mistakes.push("OCTAVO__MONGODB__TIMEOUT_SECONDS: must be at least 1".to_owned());
+        }
         let storage = storage(self.auth.secret, self.redis, self.mongodb, self.embedded, mistakes);
         storage.map(|storage| Config {
             server: self.server,
@@ -221,7 +225,6 @@ fn storage(
     if !has_redis {
         mistakes.push(format!("REDIS_HOST: is not set, but MONGODB_URI is; {EITHER}"));
     }
-    mistakes.extend(redis.mistake());
     if has_mongodb {
         mistakes.extend(uri_mistake(&mongodb.uri));
     } else {
@@ -268,7 +271,7 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
     u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-/// Days, with a fraction perhaps; ten years at the most.
+/// Days, with a fraction perhaps; 30 at the most.
 fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let days = f64::deserialize(deserializer)?;
     let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 30.0);

@@ -186,6 +186,7 @@ function nodeEnv({ topology, redises, sentinels }, mongo) {
         OCTAVO__BULL__PREFIX: BULL_PREFIX,
         // The shortest: a node that is stopped for up to 8 s then finds that others have taken its jobs.
         OCTAVO__QUEUE__LEASE_SECONDS: '3',
+        OCTAVO__REDIS__TIMEOUT_SECONDS: '2',
         // Jobs that were in flight when we killed their node are innocent, and some are hit again and again.
         OCTAVO__QUEUE__MAX_CRASHES: '100',
         OCTAVO__SERVER__SHUTDOWN_SECONDS: '5',

@@ -103,7 +103,7 @@ async fn twenty_thousand_waiting_jobs_are_drained_and_an_undecodable_one_among_t
 
 #[tokio::test]
 async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character() {
-    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
+    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3"), ("OCTAVO__REDIS__TIMEOUT_SECONDS", "2")]);
     let queue = queue_of(&config, "Create_Character").await;
     let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
 
@@ -120,7 +120,7 @@ async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character
 
 #[tokio::test]
 async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did() {
-    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
+    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3"), ("OCTAVO__REDIS__TIMEOUT_SECONDS", "2")]);
     let creates = queue_of(&config, "Create_Character").await;
     let made = creates.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
     run_and_die(&config, &*creates).await;
@@ -210,7 +210,7 @@ async fn check_undecodable(service: Service) {
 
 #[tokio::test]
 async fn a_job_that_killed_three_processes_is_buried_and_its_user_told() {
-    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3")]);
+    let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3"), ("OCTAVO__REDIS__TIMEOUT_SECONDS", "2")]);
     let queue = queue_of(&config, "Create_Character").await;
     let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
     let mut redis = stock(&config, "unused").await.get_connection().clone();

@@ -9,7 +9,7 @@ import { ANSWER_MS, eventually } from './wait.mjs';
 
 const AWAY_MS = 3_000;
 /** The shortest lease that there is. */
-const LEASE = { OCTAVO__QUEUE__LEASE_SECONDS: '3' };
+const LEASE = { OCTAVO__QUEUE__LEASE_SECONDS: '3', OCTAVO__REDIS__TIMEOUT_SECONDS: '2' };
 /** By then a lease that is not renewed has run out, and its job was run again. */
 const TWO_LEASES_MS = 7_000;
 /** For what waits for no lease: half of the default one. */

@@ -66,7 +66,7 @@ const DONE = {
 };
 
 describe('hostile jobs in the layout of Bull', () => {
-    const octavo = service('servers', { OCTAVO__QUEUE__LEASE_SECONDS: '3' });
+    const octavo = service('servers', { OCTAVO__QUEUE__LEASE_SECONDS: '3', OCTAVO__REDIS__TIMEOUT_SECONDS: '2' });
 
     test('each costs only itself, and the good ones in between are done', async (t) => {
         const { pid } = octavo.process;

@@ -32,7 +32,7 @@ for (const mode of MODES) {
         });
 
         test('SIGKILL during a run: the next process has every accepted job done, and no character twice', async (t) => {
-            const octavo = await started(t, mode, { OCTAVO__QUEUE__LEASE_SECONDS: '3' });
+            const octavo = await started(t, mode, { OCTAVO__QUEUE__LEASE_SECONDS: '3', OCTAVO__REDIS__TIMEOUT_SECONDS: '2' });
             for (const _ of Array(KILLS)) {
                 // A user for each job, so that a read of at most three characters shows a double.
                 const users = Array.from({ length: 100 }, () => someone('user'));

@@ -120,7 +120,7 @@ describe('the process', () => {
 
     for (const [layout, ask] of Object.entries(LAYOUTS)) {
         test(`dies of a job three times: that job is buried, and its neighbours are done once, ${layout}`, async (t) => {
-            const deployment = await deployed(t, { OCTAVO__QUEUE__LEASE_SECONDS: '3' });
+            const deployment = await deployed(t, { OCTAVO__QUEUE__LEASE_SECONDS: '3', OCTAVO__REDIS__TIMEOUT_SECONDS: '2' });
             const { octavo, gate, characters } = deployment;
             const runs = [];
             /** Ends the process while so many jobs run, and nothing that they have sent arrives. */

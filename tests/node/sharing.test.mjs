@@ -74,7 +74,7 @@ describe('a Bull worker and Octavo on one queue', () => {
 
 /** A service that runs, its queue as producers see it, and its characters. */
 async function deployed(t) {
-    const octavo = new Octavo('servers', { OCTAVO__QUEUE__LEASE_SECONDS: '3' });
+    const octavo = new Octavo('servers', { OCTAVO__QUEUE__LEASE_SECONDS: '3', OCTAVO__REDIS__TIMEOUT_SECONDS: '2' });
     t.after(() => octavo.remove());
     await octavo.start();
     const queue = await queueOf(t, octavo, QUEUE);
