@@ -10,10 +10,13 @@ use tokio::runtime::Runtime;
 use super::{
     CliError,
     api::Api,
-    letters::{Letter, Listing, print_letter, print_table},
+    letters::{print_letter, print_table},
     retry::Retry,
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    http::{Listing, Summary},
+};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -131,12 +134,12 @@ impl Matching {
             [] => {
                 Err(format!("there is no dead letter {id}; it was driven again, or its time was up").into())
             }
-            [Letter { layout, queue, .. }] => {
+            [Summary { layout, queue, .. }] => {
                 Ok(api.url(&[&LETTERS[..], &[layout, queue, id], more].concat()))
             }
             several => {
                 let home =
-                    |letter: &Letter| format!("\n  --queue {} --layout {}", letter.queue, letter.layout);
+                    |letter: &Summary| format!("\n  --queue {} --layout {}", letter.queue, letter.layout);
                 let homes: Vec<_> = several.iter().map(home).collect();
                 Err(format!("several queues have a dead letter {id}; add one of{}", homes.concat()).into())
             }

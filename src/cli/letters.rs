@@ -1,36 +1,15 @@
 //! Dead letters as people read them.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CliError;
-
-#[derive(Deserialize, Serialize)]
-pub(super) struct Listing {
-    pub(super) letters: Vec<Letter>,
-    pub(super) next: Option<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-pub(super) struct Letter {
-    pub(super) layout: String,
-    pub(super) queue: String,
-    id: String,
-    reason: String,
-    last_error: Option<String>,
-    attempts: u32,
-    crashes: u32,
-    created_at: Option<String>,
-    claimed_at: Option<String>,
-    died_at: Option<String>,
-    bytes: u64,
-}
+use crate::http::{Listing, Summary};
 
 /// Prints one line for each letter, and how to go on.
 pub(super) fn print_table(listing: &Listing) {
     const HEAD: [&str; 7] = ["DIED", "QUEUE", "LAYOUT", "ID", "TRIES", "CRASHES", "REASON"];
-    let row = |letter: &Letter| {
-        let Letter { queue, layout, id, attempts, crashes, reason, .. } = letter;
+    let row = |letter: &Summary| {
+        let Summary { queue, layout, id, attempts, crashes, reason, .. } = letter;
         let (attempts, crashes) = (attempts.to_string(), crashes.to_string());
         [
             time(letter.died_at.as_deref()),
@@ -60,7 +39,7 @@ pub(super) fn print_table(listing: &Listing) {
 
 /// Prints all that is known of one letter.
 pub(super) fn print_letter(letter: &Value) -> Result<(), CliError> {
-    let Letter {
+    let Summary {
         layout,
         queue,
         id,

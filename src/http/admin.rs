@@ -14,11 +14,15 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{jobs::Bearer, letter_data, problem::Problem};
+use super::{
+    jobs::Bearer,
+    letter::{Listing, Summary},
+    letter_data,
+    problem::Problem,
+};
 use crate::{
-    iso8601::iso8601,
     pipeline::{FieldError, Redrive, brief},
-    queue::letters::{Driven, Filter, Letter, Order, Range, SCAN},
+    queue::letters::{Driven, Filter, Order, Range, SCAN},
 };
 
 /// The routes of dead letters.
@@ -90,47 +94,6 @@ impl Wanted {
         };
         Ok((Filter { layout, queue, reason, id, range }, limit))
     }
-}
-
-/// A letter as it is told.
-#[derive(Serialize)]
-struct Summary {
-    layout: &'static str,
-    queue: &'static str,
-    id: String,
-    reason: String,
-    last_error: Option<String>,
-    attempts: u32,
-    crashes: u32,
-    created_at: Option<String>,
-    claimed_at: Option<String>,
-    died_at: Option<String>,
-    bytes: u64,
-}
-
-impl From<Letter> for Summary {
-    fn from(letter: Letter) -> Self {
-        let Letter { layout, queue, id, reason, last_error, attempts, crashes, bytes, .. } = letter;
-        Self {
-            layout,
-            queue,
-            id,
-            reason,
-            last_error,
-            attempts,
-            crashes,
-            created_at: letter.created_ms.and_then(iso8601),
-            claimed_at: letter.claimed_ms.and_then(iso8601),
-            died_at: iso8601(letter.died_ms),
-            bytes,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Listing {
-    letters: Vec<Summary>,
-    next: Option<String>,
 }
 
 async fn list(

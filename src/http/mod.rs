@@ -4,6 +4,7 @@ mod admin;
 mod body;
 mod health;
 mod jobs;
+mod letter;
 mod letter_data;
 mod once;
 mod page;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use jobs::LONGEST_WAIT;
+pub use letter::{Listing, Summary};
 
 use crate::{
     auth::Auth,
