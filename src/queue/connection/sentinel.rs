@@ -1,10 +1,13 @@
 //! Sentinels: they know which server is master.
 
-use std::fmt;
+use std::{cmp::Reverse, collections::HashMap, fmt, time::Duration};
 
-use futures_util::{Stream, stream::FuturesUnordered};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult};
+use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind,
+};
 use secrecy::ExposeSecret;
+use tokio::time::{Instant, timeout_at};
 
 use super::server::connect;
 use crate::config::{self, HostPort};
@@ -15,6 +18,48 @@ pub(super) struct Sentinels {
     addresses: Vec<HostPort>,
     settings: RedisConnectionInfo,
     master: String,
+}
+
+/// A server that a Sentinel names as master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Master {
+    pub(super) address: HostPort,
+    /// Of which configuration: each failover has a higher one, so of two sides of a partition the higher is right.
+    pub(super) epoch: u64,
+}
+
+/// How long the other Sentinels have for their answers, once one has answered.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// What Sentinels name next, the newest configuration first: all that comes within a [`MOMENT`], or in all their time while
+/// there is nothing as new as `known`. Empty: they have said all.
+pub(super) async fn newest_first(
+    answers: &mut (impl Stream<Item = RedisResult<Master>> + Unpin),
+    known: u64,
+    last: &mut RedisError,
+) -> Vec<Master> {
+    let mut named = Vec::<Master>::new();
+    let mut until = Instant::now();
+    loop {
+        let answer = if named.iter().any(|master| master.epoch >= known) {
+            // Nobody else in time.
+            timeout_at(until, answers.next()).await.unwrap_or(None)
+        } else {
+            answers.next().await
+        };
+        match answer {
+            Some(Ok(master)) => {
+                if named.is_empty() {
+                    until = Instant::now() + MOMENT;
+                }
+                named.push(master);
+            }
+            Some(Err(error)) => *last = error,
+            None => break,
+        }
+    }
+    named.sort_by_key(|master| Reverse(master.epoch));
+    named
 }
 
 impl Sentinels {
@@ -29,17 +74,25 @@ impl Sentinels {
     }
 
     /// Asks all of them where the master is; answers come as they come.
-    pub(super) fn ask(&self, config: &AsyncConnectionConfig) -> impl Stream<Item = RedisResult<HostPort>> {
+    pub(super) fn ask(&self, config: &AsyncConnectionConfig) -> impl Stream<Item = RedisResult<Master>> {
         let ask = |sentinel| self.ask_one(sentinel, config.clone());
         self.addresses.iter().map(ask).collect::<FuturesUnordered<_>>()
     }
 
-    async fn ask_one(&self, sentinel: &HostPort, config: AsyncConnectionConfig) -> RedisResult<HostPort> {
+    async fn ask_one(&self, sentinel: &HostPort, config: AsyncConnectionConfig) -> RedisResult<Master> {
         let mut sentinel = connect(sentinel, &self.settings, &config).await?;
         let mut ask = redis::cmd("SENTINEL");
         ask.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
         let address: Option<(String, u16)> = ask.query_async(&mut sentinel).await?;
-        address.map(|(host, port)| HostPort { host, port }).ok_or_else(|| self.unknown())
+        let (host, port) = address.ok_or_else(|| self.unknown())?;
+        let ask = redis::cmd("SENTINEL").arg("MASTER").arg(&self.master).to_owned();
+        let known: HashMap<String, String> = match ask.query_async(&mut sentinel).await {
+            // A user of its own may only be allowed to ask for the address.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => HashMap::new(),
+            other => other?,
+        };
+        let epoch = known.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
+        Ok(Master { address: HostPort { host, port }, epoch })
     }
 
     /// The error when none of them has said anything.

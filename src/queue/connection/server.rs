@@ -2,7 +2,6 @@
 
 use std::{fmt, pin::pin, time::Duration};
 
-use futures_util::StreamExt;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     RedisConnectionInfo, RedisResult, Role, ServerErrorKind,
@@ -12,7 +11,7 @@ use redis::{
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
-use super::sentinel::Sentinels;
+use super::sentinel::{Master, Sentinels, newest_first};
 use crate::config::{self, HostPort};
 
 /// How long one try to connect may take: shorter than a command, for meanwhile another may have become master.
@@ -28,7 +27,7 @@ pub struct Server {
     settings: RedisConnectionInfo,
     timeout: Duration,
     /// Where it was found last.
-    address: watch::Sender<Option<HostPort>>,
+    master: watch::Sender<Option<Master>>,
 }
 
 #[derive(Clone)]
@@ -43,7 +42,7 @@ pub struct Opened {
     /// The connection.
     pub redis: MultiplexedConnection,
     address: HostPort,
-    current: watch::Receiver<Option<HostPort>>,
+    current: watch::Receiver<Option<Master>>,
 }
 
 impl Server {
@@ -61,7 +60,7 @@ impl Server {
         }
         let fixed = || Place::Fixed(HostPort { host: config.host.clone(), port: config.port });
         let place = Sentinels::new(config).map_or_else(fixed, Place::Asked);
-        Self { place, settings, timeout: config.timeout, address: watch::Sender::new(None) }
+        Self { place, settings, timeout: config.timeout, master: watch::Sender::new(None) }
     }
 
     /// Opens a connection of its own; what Redis pushes goes to `pushes`, and its end does, too.
@@ -69,9 +68,9 @@ impl Server {
     /// # Errors
     /// When there is no Redis, or none that is a master where Sentinels are asked.
     pub async fn open(&self, pushes: impl AsyncPushSender) -> RedisResult<Opened> {
-        let (address, redis) = self.find(&self.patience().set_push_sender(pushes)).await?;
-        self.found(&address);
-        Ok(Opened { redis, address, current: self.address.subscribe() })
+        let (master, redis) = self.find(&self.patience().set_push_sender(pushes)).await?;
+        self.found(&master);
+        Ok(Opened { redis, address: master.address, current: self.master.subscribe() })
     }
 
     /// Asks Sentinels for ever whether another has become master, and tells all connections.
@@ -82,7 +81,7 @@ impl Server {
         loop {
             tokio::time::sleep(ASK_EVERY).await;
             match self.find(&self.patience()).await {
-                Ok((address, _)) => self.found(&address),
+                Ok((master, _)) => self.found(&master),
                 // Whoever needs one asks as well, and says so.
                 Err(error) => tracing::debug!(%error, "no master"),
             }
@@ -95,46 +94,47 @@ impl Server {
             .set_response_timeout(Some(self.timeout))
     }
 
-    fn found(&self, address: &HostPort) {
-        let is_other = self.address.send_if_modified(|current| {
-            let is_other = current.as_ref() != Some(address);
-            if is_other {
-                *current = Some(address.clone());
-            }
-            is_other
+    fn found(&self, master: &Master) {
+        let address = &master.address;
+        let is_other = self.master.send_if_modified(|current| {
+            let before = current.replace(master.clone());
+            before.is_none_or(|before| before.address != *address)
         });
         if is_other {
             tracing::info!(%address, "connected to Redis");
         }
     }
 
-    async fn find(&self, config: &AsyncConnectionConfig) -> RedisResult<(HostPort, MultiplexedConnection)> {
+    async fn find(&self, config: &AsyncConnectionConfig) -> RedisResult<(Master, MultiplexedConnection)> {
         let sentinels = match &self.place {
             Place::Fixed(address) => {
                 let redis = connect(address, &self.settings, config).await?;
-                return Ok((address.clone(), redis));
+                return Ok((Master { address: address.clone(), epoch: 0 }, redis));
             }
             Place::Asked(sentinels) => sentinels,
         };
         let patience = self.patience().set_response_timeout(Some(self.timeout.min(CONNECTING)));
         let mut answers = pin!(sentinels.ask(&patience));
         let (mut tried, mut last) = (Vec::new(), sentinels.unknown());
-        // A Sentinel that was cut off from the others may name the master of before: then the next is believed.
-        while let Some(answer) = answers.next().await {
-            let found = match answer {
-                Ok(address) if tried.contains(&address) => continue,
-                Ok(address) => {
-                    tried.push(address.clone());
-                    self.master_at(&address, config).await.map(|redis| (address, redis))
+        let mut newest = self.master.borrow().as_ref().map_or(0, |master| master.epoch);
+        loop {
+            let named = newest_first(&mut answers, newest, &mut last).await;
+            let Some(first) = named.first() else { return Err(last) };
+            // An older one may be the master of before, cut off with its Sentinels: it would take writes, and lose them.
+            if tried.is_empty() || first.epoch > newest {
+                newest = first.epoch;
+            }
+            for master in named {
+                if master.epoch < newest || tried.contains(&master.address) {
+                    continue;
                 }
-                Err(error) => Err(error),
-            };
-            match found {
-                Ok(found) => return Ok(found),
-                Err(error) => last = error,
+                tried.push(master.address.clone());
+                match self.master_at(&master.address, config).await {
+                    Ok(redis) => return Ok((master, redis)),
+                    Err(error) => last = error,
+                }
             }
         }
-        Err(last)
     }
 
     async fn master_at(
@@ -176,13 +176,14 @@ impl fmt::Display for Server {
 impl Opened {
     /// Whether another has become master.
     pub(super) fn has_moved(&self) -> bool {
-        self.current.borrow().as_ref() != Some(&self.address)
+        self.current.borrow().as_ref().map(|master| &master.address) != Some(&self.address)
     }
 
     /// Waits until another has become master.
     pub async fn moved(&mut self) {
         let address = Some(&self.address);
-        if self.current.wait_for(|current| current.as_ref() != address).await.is_err() {
+        let has_moved = |current: &Option<Master>| current.as_ref().map(|master| &master.address) != address;
+        if self.current.wait_for(has_moved).await.is_err() {
             // The server is gone, and nobody asks any more.
             std::future::pending::<()>().await;
         }
