@@ -55,6 +55,9 @@ pub fn kept(dir: &Path) -> Result<SecretString, SecretError> {
 /// The key's file in the data directory.
 pub const FILE: &str = "jwt_secret";
 
+/// What the platform's `.env.example` has: everybody knows it.
+pub const PUBLISHED: &str = "your_secret_key";
+
 /// A key that is shorter can be guessed from one token.
 pub const STRONG_BYTES: usize = 32;
 

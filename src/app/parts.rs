@@ -71,7 +71,9 @@ async fn servers(
     secret: &SecretString,
     config: &Config,
 ) -> Result<Parts, StartError> {
-    if secret.expose_secret().len() < secret::STRONG_BYTES {
+    if secret.expose_secret() == secret::PUBLISHED {
+        tracing::warn!("JWT_SECRET is the published example: anybody can sign tokens");
+    } else if secret.expose_secret().len() < secret::STRONG_BYTES {
         let least = secret::STRONG_BYTES;
         tracing::warn!("JWT_SECRET is shorter than {least} bytes: it can be guessed from one token");
     }
@@ -84,13 +86,16 @@ async fn servers(
     let bull = |name: &&'static str| {
         Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue, &log))
     };
-    let bull: Vec<_> = config.bull.queues.iter().map(bull).collect();
+    // Dead letters are looked at and driven again also where nothing is served, or no longer.
+    let all_bull: Vec<_> = QUEUES.iter().map(bull).collect();
+    let is_served = |queue: &&Arc<BullQueue>| config.bull.queues.contains(&queue.name());
+    let bull: Vec<_> = all_bull.iter().filter(is_served).map(Arc::clone).collect();
     let wakes =
         apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
     let (sender, news) = mpsc::unbounded_channel();
     let listener = Listener::new(server, wakes, log.channel(sender));
 
-    let letters = Arc::new(RedisLetters::new(connection, &apalis, &bull));
+    let letters = Arc::new(RedisLetters::new(connection, &apalis, &all_bull));
     let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
     queues.extend(bull.into_iter().map(|queue| queue as _));
     let inboxes = apalis.into_iter().map(|queue| queue as _).collect();

@@ -17,6 +17,7 @@ use super::{
 };
 
 #[derive(Args)]
+#[command(override_usage = "octavo jobs retry <ID> [OPTIONS]\n       octavo jobs retry --all [OPTIONS]")]
 pub(super) struct Retry {
     /// The job's id.
     #[arg(required_unless_present = "all")]
@@ -63,7 +64,7 @@ impl Retry {
         if self.json {
             println!("{done}");
         } else {
-            println!("driven again: {id}");
+            println!("job {id} was driven again");
         }
         Ok(())
     }
@@ -89,7 +90,10 @@ impl Retry {
             ];
             let url = self.matching.url(api, &[LETTERS[0], LETTERS[1], "retry"], &more);
             let done: Result<Retried, _> = api.post(url, &()).await;
-            let done = done.map_err(|error| format!("after {driven} were driven again: {error}"))?;
+            let done = done.map_err(|error| match driven {
+                0 => error,
+                _ => format!("after {driven} were driven again: {error}").into(),
+            })?;
             driven += done.driven;
             in_queue += done.in_queue;
             if stderr().is_terminal() {
@@ -106,7 +110,7 @@ impl Retry {
         if self.json {
             println!("{}", serde_json::json!({ "driven": driven, "in_queue": in_queue }));
         } else {
-            println!("driven again: {driven}");
+            println!("{driven} driven again");
         }
         if in_queue > 0 {
             eprintln!("octavo: {in_queue} were left, for their queue has a job with the same id");

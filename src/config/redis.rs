@@ -44,6 +44,8 @@ impl Redis {
         let asked = !self.sentinels.is_empty();
         let has_password = !self.sentinel_password.expose_secret().is_empty();
         let mistakes = [
+            (self.host.contains("://") || self.host.matches(':').count() == 1)
+                .then_some("REDIS_HOST: is a host name or an address alone; the port is REDIS_PORT"),
             (asked && !self.host.is_empty()).then_some(
                 "REDIS_HOST: is set, but OCTAVO__REDIS__SENTINELS are, which name the master; leave one of them out",
             ),

@@ -176,7 +176,7 @@ impl Settings {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_SECONDS: must be at least 1".to_owned());
         }
         if self.queue.letter_ttl < Duration::from_secs(1) {
-            mistakes.push("OCTAVO__QUEUE__DEAD_LETTER_DAYS: must be at least a second, 0.00002".to_owned());
+            mistakes.push("OCTAVO__QUEUE__DEAD_LETTER_DAYS: must be more than 0, 30 at the most".to_owned());
         }
         if self.socket.port == Some(self.server.port) && self.server.port != 0 {
             mistakes.push(
@@ -277,7 +277,7 @@ fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error
     let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 30.0);
     duration.ok_or_else(|| {
         D::Error::custom(format!(
-            "is {days}, must be from 0 to 30: for 31 it is known which job had which effect"
+            "is {days}, must be more than 0, 30 at the most: for 31 it is known which job had which effect"
         ))
     })
 }

@@ -50,6 +50,9 @@ pub(super) fn read(file: Option<PathBuf>, env: &Environment) -> Result<(Settings
             }
         } else if let Some(rest) = variable.strip_prefix("OCTAVO_").filter(|rest| rest.contains("__")) {
             layers.mistakes.push(format!("{variable}: two underscores are missing; write {PREFIX}{rest}"));
+        } else if let Some(key) = layers.known.iter().find(|key| is_flat(variable, key)) {
+            let meant = long_name(key);
+            layers.mistakes.push(format!("{variable}: two underscores are missing; write {meant}"));
         }
     }
     for (variable, key) in PLATFORM {
@@ -105,6 +108,11 @@ fn typed(
         let default = defaults.get::<Value>(&key).and_then(|value| builder.clone().set_override(&key, value));
         builder = default.map_err(|_| Mistakes(layers.mistakes.clone()))?;
     }
+}
+
+/// Whether `variable` is the long name of `key` with single underscores.
+fn is_flat(variable: &str, key: &str) -> bool {
+    variable == format!("OCTAVO_{}", key.to_uppercase().replace('.', "_"))
 }
 
 fn long_name(key: &str) -> String {

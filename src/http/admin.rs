@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{
         FromRequestParts, Path, Query, State,
         rejection::{PathRejection, QueryRejection},
@@ -179,7 +180,13 @@ async fn retry_all(
     Admin(admin): Admin,
     State(state): State<Arc<super::State>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
+    body: Bytes,
 ) -> Result<Json<RetriedAll>, Problem> {
+    if !matches!(body.trim_ascii(), b"" | b"null" | b"{}") {
+        return Err(Problem::bad_request(
+            "queue, layout, reason, after and limit go into the query, not the body",
+        ));
+    }
     let (filter, limit) = Wanted::check(wanted, &state)?;
     let done = redrive(&state).all(&filter, limit).await?;
     let (driven, in_queue, left) = (done.driven, done.in_queue, done.left);

@@ -157,6 +157,8 @@ describe('dead letters that match', () => {
     test('are driven again a number at a time, and it is told how many are left', async () => {
         const { letters } = await list(octavo);
         assert.equal(letters.length, 25);
+        const { status, body } = await octavo.request(`${LETTERS}/retry`, { token: ADMIN, json: { queue: QUEUE } });
+        assert.deepEqual([status, /query/.test(body.detail)], [400, true]);
         const first = await post(octavo, `/retry?queue=${QUEUE}&limit=10`);
         assert.equal(first.status, 200, first.text);
         const { next, ...told } = first.body;
@@ -278,7 +280,7 @@ describe('dead letters of apalis', () => {
         assert.deepEqual([letter.layout, letter.reason], ['apalis', 'Filter must be an object']);
         assert.equal(await redis.hexists(`${name}:data`, id), 0, 'the letter has all of it');
 
-        assert.match(await jobs(octavo, 'retry', id), new RegExp(`driven again: ${id}`));
+        assert.match(await jobs(octavo, 'retry', id), new RegExp(`job ${id} was driven again`));
         const again = async () => {
             const [now] = (await list(octavo, { id })).letters;
             return now?.died_at > letter.died_at ? now : undefined;

@@ -5,12 +5,9 @@ use std::{collections::BTreeSet, path::Path};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::report::Check;
-use crate::secret::{self, STRONG_BYTES, SecretError};
+use crate::secret::{self, PUBLISHED, STRONG_BYTES, SecretError};
 
 const NAME: &str = "secret";
-
-/// What the platform's `.env.example` has: everybody knows it.
-const PUBLISHED: &str = "your_secret_key";
 
 /// A random key of enough bytes has more different ones than this, also in hex digits.
 const DIFFERENT: usize = 9;
