@@ -16,6 +16,9 @@ use crate::queue::log::{Mark, Seq};
 /// A socket that stays this long after an outcome has heard it, unless it turns out to have been silent since.
 pub(super) const SETTLES: Duration = Duration::from_secs(2);
 
+/// A client that takes its leave, as a page does that is left, has heard what was on its way no later than this before.
+const LEAVES: Duration = Duration::from_millis(500);
+
 /// A client that is silent is noticed after Engine.IO's ping interval and timeout, 25 s and 20 s.
 const SILENCE: Duration = Duration::from_secs(50);
 
@@ -110,6 +113,7 @@ impl Doubt {
     ) -> (Vec<String>, Vec<Mark>) {
         let doubtful = match reason {
             DisconnectReason::ClientNSDisconnect => Duration::ZERO,
+            DisconnectReason::TransportClose => LEAVES,
             DisconnectReason::HeartbeatTimeout => SILENCE,
             _ => SETTLES,
         };

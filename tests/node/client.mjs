@@ -45,6 +45,12 @@ export class Client {
         return { lastSeq: Seq, epoch: Epoch };
     }
 
+    /** Leaves as a page does that is left: the browser closes the connection, the script says nothing. */
+    leave() {
+        this.socket.io.reconnection(false);
+        this.socket.io.engine.transport.ws.close();
+    }
+
     /** Breaks the connection as a network does: without a word, and for good. */
     vanish() {
         this.socket.io.reconnection(false);

@@ -161,6 +161,19 @@ for (const mode of MODES) {
             assert.deepEqual(back.jobs, ids);
         });
 
+        test('a page that is left has heard what it was told a moment before', async () => {
+            const ada = someone();
+            const page = await joined(ada);
+            await create(ada, 2);
+            await page.nextFew(2);
+            await pause(1_000);
+            page.leave();
+            const next = await joined(ada);
+            const ids = await create(ada, 1);
+            await next.next();
+            assert.deepEqual(next.jobs, ids);
+        });
+
         test('a tab that joined meanwhile hears what was on its way to another whose connection broke', async () => {
             const ada = someone();
             const first = await joined(ada);
