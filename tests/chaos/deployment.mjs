@@ -4,7 +4,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SECRET } from '../node/data.mjs';
-import { MongoClient, Redis } from '../node/packages.mjs';
+import { MongoClient } from '../node/packages.mjs';
+import { ask } from '../node/redis-servers.mjs';
 import { eventually } from '../node/wait.mjs';
 import { Server, freePorts } from './servers.mjs';
 
@@ -128,15 +129,7 @@ export class Deployment {
 
     /** A command to a Redis, over a connection of its own. */
     async ask(server, ...command) {
-        const redis = new Redis(server.port, '127.0.0.1', { lazyConnect: true, retryStrategy: null, maxRetriesPerRequest: 0, commandTimeout: 5_000 });
-        // Also the reason of the command's own failure.
-        redis.on('error', () => {});
-        try {
-            await redis.connect();
-            return await redis.call(...command);
-        } finally {
-            redis.disconnect();
-        }
+        return ask({ host: '127.0.0.1', port: server.port, commandTimeout: 5_000 }, ...command);
     }
 
     async askSentinel(...command) {

@@ -47,15 +47,7 @@ export class RedisServer {
     /** Runs one command on a connection of its own. */
     async ask(...command) {
         const { port, host, password } = this;
-        const redis = new Redis({ port, host, password, lazyConnect: true, retryStrategy: null, maxRetriesPerRequest: 0 });
-        // Told by the command too.
-        redis.on('error', () => {});
-        try {
-            await redis.connect();
-            return await redis.call(...command);
-        } finally {
-            redis.disconnect();
-        }
+        return ask({ port, host, password }, ...command);
     }
 
     get password() {
@@ -227,4 +219,17 @@ export class BlackHole {
 /** An answer of field names and values as an object. */
 function record(fields) {
     return Object.fromEntries(Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]]));
+}
+
+/** Runs one command on a connection of its own, to the Redis of these options of ioredis. */
+export async function ask(options, ...command) {
+    const redis = new Redis({ ...options, lazyConnect: true, retryStrategy: null, maxRetriesPerRequest: 0 });
+    // Told by the command too.
+    redis.on('error', () => {});
+    try {
+        await redis.connect();
+        return await redis.call(...command);
+    } finally {
+        redis.disconnect();
+    }
 }
