@@ -11,7 +11,7 @@ mod secret;
 use std::{io::stdout, process::ExitCode, time::Duration};
 
 use clap::Args;
-use tokio::{runtime::Runtime, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::CliError;
 use crate::{
@@ -40,13 +40,7 @@ impl Doctor {
     /// Examines what the settings say, or the mistakes in them.
     pub(super) fn run(&self, settings: Result<Config, CliError>) -> Result<ExitCode, CliError> {
         let report = match settings {
-            Ok(config) => {
-                let runtime = Runtime::new()?;
-                let report = runtime.block_on(examine(config));
-                // What hangs, a name that DNS does not answer, say, is not waited for.
-                runtime.shutdown_background();
-                report
-            }
+            Ok(config) => super::block_on(async { Ok(examine(config).await) })?,
             Err(error) => Report(mistakes(error)),
         };
         report.print(&mut stdout().lock(), self.json)?;

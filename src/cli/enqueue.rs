@@ -10,7 +10,6 @@ use std::{
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::runtime::Runtime;
 
 use super::{CliError, api::Api};
 use crate::{config::Config, http::LONGEST_WAIT, queue::key_text};
@@ -77,7 +76,7 @@ impl Enqueue {
         let token = super::auth(config)?.sign(&self.user, super::token::LIFETIME)?;
         let data = self.read_data()?;
         let api = Api::new(self.url.as_deref(), config, token)?;
-        Runtime::new()?.block_on(async {
+        super::block_on(async {
             let job = NewJob { queue: &self.queue, data: &data };
             let Accepted { id, status_url } =
                 api.post_once(api.url(&["v1", "jobs"]), &job, self.idempotency_key.as_deref()).await?;

@@ -5,7 +5,6 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Args, Subcommand};
 use reqwest::Url;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 use super::{
     CliError,
@@ -103,7 +102,7 @@ impl Jobs {
         // An hour is too short for a long run at a low rate.
         let token = super::auth(config)?.sign_admin(&self.user, Duration::from_hours(24))?;
         let api = Api::new(self.url.as_deref(), config, token)?;
-        Runtime::new()?.block_on(async {
+        super::block_on(async {
             match &self.command {
                 Command::List(list) => list.run(&api).await,
                 Command::Show(show) => show.run(&api).await,

@@ -10,11 +10,13 @@ mod serve;
 mod token;
 
 use std::{
+    mem,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::{
     auth::Auth,
@@ -101,6 +103,15 @@ fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
     );
     let file = file.or_else(|| Some(PathBuf::from("octavo.toml")).filter(|path| path.exists()));
     Ok(Config::load(file, &env)?)
+}
+
+/// Runs a command to its end, and the process is to end with it: the runtime is left as it is. To take it down would wait
+/// for what hangs, a name that DNS does not answer, say, and tasks of the MongoDB driver panic when others go first.
+fn block_on<T>(command: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = Runtime::new()?;
+    let done = runtime.block_on(command);
+    mem::forget(runtime);
+    done
 }
 
 /// The key that the service of these settings signs with.

@@ -5,10 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
@@ -20,7 +17,7 @@ use crate::{
 
 pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
     telemetry::start(&config.log)?;
-    Runtime::new()?.block_on(async {
+    super::block_on(async {
         let app = App::build(config).await?;
         if stderr().is_terminal() {
             eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));
