@@ -99,7 +99,7 @@ async fn servers(
     let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
     queues.extend(bull.into_iter().map(|queue| queue as _));
     let inboxes = apalis.into_iter().map(|queue| queue as _).collect();
-    let concurrency = u32::try_from(config.queue.concurrency * queues.len()).unwrap_or(u32::MAX);
+    let concurrency = u32::try_from(config.queue.concurrency).unwrap_or(u32::MAX);
     let store =
         Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
     let listener = Some((listener, news));

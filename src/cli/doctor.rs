@@ -14,10 +14,7 @@ use clap::Args;
 use tokio::task::spawn_blocking;
 
 use super::CliError;
-use crate::{
-    character::QUEUES,
-    config::{Config, Mistakes, Storage},
-};
+use crate::config::{Config, Mistakes, Storage};
 use report::{Check, Report};
 
 /// No step of a check takes longer: a server that is silent is one failure, and the others are still looked at.
@@ -66,8 +63,7 @@ async fn examine(config: Config) -> Report {
         }
         Storage::Servers { redis, mongodb, secret } => {
             checks.push(secret::given(secret));
-            let queues = QUEUES.len() + config.bull.queues.len();
-            let at_a_time = u32::try_from(config.queue.concurrency * queues).unwrap_or(u32::MAX);
+            let at_a_time = u32::try_from(config.queue.concurrency).unwrap_or(u32::MAX);
             let (redis, (mongodb, pool)) =
                 tokio::join!(redis::examine(redis), mongodb::examine(mongodb, at_a_time));
             checks.extend(redis.into_iter().chain(mongodb));

@@ -13,16 +13,16 @@ use apalis_core::{
     task::{Task, builder::TaskBuilder, task_id::TaskId},
     worker::context::WorkerContext,
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tower_layer::Identity;
 
-use super::{Job, held::Holding, worker::Pass};
+use super::{Job, held::Holding, slots::Slot, worker::Pass};
 
 /// A claimed job, with its lease, its slot, and its part in the gate: all are let go when this is dropped.
 pub struct Claimed {
     pub(super) job: Job,
     pub(super) _holding: Holding,
-    pub(super) _slot: OwnedSemaphorePermit,
+    pub(super) slot: Slot,
     pub(super) _pass: Arc<Pass>,
 }
 

@@ -14,6 +14,7 @@ pub mod letters;
 pub mod log;
 mod once;
 mod settler;
+mod slots;
 mod wake;
 pub mod worker;
 

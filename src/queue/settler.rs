@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Queue, Settled, Settlement, worker::Handler};
+use super::{Queue, Settled, Settlement, slots::Slot, worker::Handler};
 use crate::backoff::Backoff;
 
 /// Settlements in one batch at the most: more makes one script long and others wait.
@@ -25,10 +25,17 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Hands settlements to the task that [`run`]s.
 #[derive(Clone)]
-pub(super) struct Settler(mpsc::Sender<(Settlement, oneshot::Sender<Settled>)>);
+pub(super) struct Settler(mpsc::Sender<Waiting>);
 
 /// What a [`Settler`] hands over.
-pub(super) type Settlements = mpsc::Receiver<(Settlement, oneshot::Sender<Settled>)>;
+pub(super) type Settlements = mpsc::Receiver<Waiting>;
+
+/// A settlement, with the slot of its job, and who wants to hear of it.
+pub(super) struct Waiting {
+    settlement: Settlement,
+    slot: Slot,
+    answer: oneshot::Sender<Settled>,
+}
 
 pub(super) fn channel() -> (Settler, Settlements) {
     let (sender, receiver) = mpsc::channel(BATCH);
@@ -36,10 +43,10 @@ pub(super) fn channel() -> (Settler, Settlements) {
 }
 
 impl Settler {
-    /// Settles one job.
-    pub(super) async fn settle(&self, settlement: Settlement) -> Settled {
-        let (done, settled) = oneshot::channel();
-        if self.0.send((settlement, done)).await.is_err() {
+    /// Settles one job, and lets go of its slot.
+    pub(super) async fn settle(&self, settlement: Settlement, slot: Slot) -> Settled {
+        let (answer, settled) = oneshot::channel();
+        if self.0.send(Waiting { settlement, slot, answer }).await.is_err() {
             return Settled::Lost;
         }
         settled.await.unwrap_or(Settled::Lost)
@@ -51,7 +58,7 @@ pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut se
     let mut waiting = Vec::with_capacity(BATCH);
     while settlements.recv_many(&mut waiting, BATCH).await > 0 {
         while !waiting.is_empty() {
-            let (batch, answers): (Vec<_>, Vec<_>) = waiting.drain(..within_bytes(&waiting)).unzip();
+            let (batch, slots, answers) = split(waiting.drain(..within_bytes(&waiting)));
             let mut settling = pin!(settle(&*queue, &batch));
             let settled = match timeout(LATE, &mut settling).await {
                 Ok(settled) => settled,
@@ -59,6 +66,8 @@ pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut se
                     late(&*handler, queue.name(), &batch, &mut waiting, &mut settlements, settling).await
                 }
             };
+            // All at once, so that the next claim fills them together.
+            drop(slots);
             for ((settlement, answer), settled) in batch.iter().zip(answers).zip(settled) {
                 handler.settled(queue.name(), settlement, &settled);
                 if answer.send(settled).is_err() {
@@ -69,23 +78,39 @@ pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut se
     }
 }
 
+type Batch = (Vec<Settlement>, Option<Slot>, Vec<oneshot::Sender<Settled>>);
+
+fn split(waiting: impl ExactSizeIterator<Item = Waiting>) -> Batch {
+    let (mut batch, mut answers) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
+    let mut slots: Option<Slot> = None;
+    for Waiting { settlement, slot, answer } in waiting {
+        batch.push(settlement);
+        answers.push(answer);
+        match &mut slots {
+            Some(slots) => slots.merge(slot),
+            None => slots = Some(slot),
+        }
+    }
+    (batch, slots, answers)
+}
+
 /// Goes on settling while the queue is away, and has everything told that comes meanwhile.
 async fn late(
     handler: &dyn Handler,
     queue: &'static str,
     batch: &[Settlement],
-    waiting: &mut Vec<(Settlement, oneshot::Sender<Settled>)>,
+    waiting: &mut Vec<Waiting>,
     settlements: &mut Settlements,
     mut settling: Pin<&mut impl Future<Output = Vec<Settled>>>,
 ) -> Vec<Settled> {
-    for settlement in batch.iter().chain(waiting.iter().map(|(settlement, _)| settlement)) {
+    for settlement in batch.iter().chain(waiting.iter().map(|waiting| &waiting.settlement)) {
         handler.late(queue, settlement);
     }
     loop {
         tokio::select! {
             settled = &mut settling => return settled,
             Some(more) = settlements.recv(), if waiting.len() < BATCH => {
-                handler.late(queue, &more.0);
+                handler.late(queue, &more.settlement);
                 waiting.push(more);
             }
         }
@@ -93,9 +118,9 @@ async fn late(
 }
 
 /// How many go together, so that large outcomes do not make one step long.
-fn within_bytes(waiting: &[(Settlement, oneshot::Sender<Settled>)]) -> usize {
+fn within_bytes(waiting: &[Waiting]) -> usize {
     let mut bytes = 0;
-    let fits = |(settlement, _): &&(Settlement, _)| {
+    let fits = |Waiting { settlement, .. }: &&Waiting| {
         bytes += settlement.outcome.as_ref().map_or(0, |outcome| outcome.profile.get().len());
         bytes <= BATCH_BYTES
     };

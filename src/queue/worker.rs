@@ -9,9 +9,7 @@ use apalis_core::{
 };
 use futures_util::FutureExt;
 use rand::RngExt;
-use tokio::sync::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, mpsc,
-};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,6 +19,7 @@ use super::{
     keep::keep,
     new_lease,
     settler::{self, Settler},
+    slots::Slots,
 };
 use crate::{backoff::Backoff, outcome::Outcome, tasks::Tasks};
 
@@ -110,7 +109,7 @@ pub struct Consumer {
     queue: Arc<dyn Queue>,
     handler: Arc<dyn Handler>,
     held: Arc<Held>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
     settler: Settler,
     process: Process,
 }
@@ -131,7 +130,7 @@ impl Consumer {
             .spawn("settle jobs", settler::run(Arc::clone(&queue), Arc::clone(&handler), settlements));
         let keeping = keep(Arc::clone(&queue), Arc::clone(&held), config.lease);
         process.tasks.spawn("keep leases", process.end.clone().run_until_cancelled_owned(keeping).map(drop));
-        let slots = Arc::new(Semaphore::new(config.concurrency));
+        let slots = Slots::new(config.concurrency, config.claim_bytes);
         Arc::new(Self { queue, handler, held, slots, settler, process: process.clone() })
     }
 
@@ -153,12 +152,12 @@ impl Consumer {
     }
 
     async fn run(&self, claimed: Claimed) {
-        let job = &claimed.job;
-        let Handled { verdict, outcome, report } = self.handler.handle(job).await;
+        let Claimed { job, slot, _holding, _pass } = claimed;
+        let Handled { verdict, outcome, report } = self.handler.handle(&job).await;
         let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
-        let settled =
-            self.settler.settle(Settlement { id, lease, verdict, options: job.options, outcome }).await;
-        self.handler.ended(&settled, job, report);
+        let settlement = Settlement { id, lease, verdict, options: job.options, outcome };
+        let settled = self.settler.settle(settlement, slot).await;
+        self.handler.ended(&settled, &job, report);
     }
 
     /// Gives back every job that is still held, for another process to run.
@@ -180,16 +179,6 @@ impl Consumer {
             released += ends.iter().filter(|end| **end != Settled::Lost).count();
         }
         Ok(released)
-    }
-
-    /// Waits for a free slot, and takes up to `max` that are free.
-    async fn slots(&self, max: usize) -> Option<OwnedSemaphorePermit> {
-        let mut slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        let more = u32::try_from(self.slots.available_permits().min(max - 1)).unwrap_or(0);
-        if let Ok(more) = Arc::clone(&self.slots).try_acquire_many_owned(more) {
-            slot.merge(more);
-        }
-        Some(slot)
     }
 
     /// Claims; an error makes it wait, with the same lease, so that no answer is lost.
@@ -229,10 +218,10 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
         let max = if alone { 1 } else { BATCH };
         // The handler last: the others can take long.
         let ready = async {
-            (consumer.slots(max).await, consumer.process.pass(alone).await, consumer.handler.ready().await)
+            (consumer.slots.room().await, consumer.process.pass(alone).await, consumer.handler.ready().await)
         };
-        let Some((Some(mut slots), pass, most)) = stop.run_until_cancelled(ready).await else { return };
-        let max = slots.num_permits().min(most);
+        let Some((room, pass, most)) = stop.run_until_cancelled(ready).await else { return };
+        let max = max.min(room).min(most);
         let Some(claim) = consumer.claim(&lease, max, alone, &mut backoff).await else {
             continue;
         };
@@ -244,21 +233,14 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
         }
         let idle = claim.jobs.is_empty() && !claim.suspect;
         for job in claim.jobs {
-            let Some(slot) = slots.split(1) else {
-                tracing::error!(
-                    queue = queue.name(),
-                    job = job.id,
-                    "more jobs than asked for; left to its lease"
-                );
-                continue;
-            };
+            let slot = consumer.slots.take(job.data.len());
             let holding = Arc::clone(&consumer.held).hold(&job);
-            let claimed = Claimed { job, _holding: holding, _slot: slot, _pass: Arc::clone(&pass) };
+            let claimed = Claimed { job, slot, _holding: holding, _pass: Arc::clone(&pass) };
             if jobs.send(claimed).await.is_err() {
                 return;
             }
         }
-        drop((slots, pass));
+        drop(pass);
         if idle && stop.run_until_cancelled(consumer.idle(claim.next_due)).await.is_none() {
             return;
         }

@@ -1,0 +1,146 @@
+//! How many jobs of one queue are in work: as many as get done fastest, within a bound, and not too many bytes.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+/// With fewer jobs at a time nothing is gathered.
+const FEWEST: usize = 32;
+
+/// For so long it is looked how many jobs get done, and for as many as fit in several times.
+const LOOK: Duration = Duration::from_millis(200);
+const LOOK_TIMES: usize = 4;
+
+/// A difference between two looks that means something.
+const NOTABLE: f64 = 1.03;
+
+/// Room for the jobs of one queue.
+pub(super) struct Slots {
+    state: Mutex<State>,
+    freed: Notify,
+    most_bytes: usize,
+}
+
+/// Jobs in work, with the bytes of their data. They make room when this is dropped.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    jobs: usize,
+    bytes: usize,
+}
+
+struct State {
+    jobs: usize,
+    bytes: usize,
+    limit: Limit,
+}
+
+impl Slots {
+    pub(super) fn new(most_jobs: usize, most_bytes: usize) -> Arc<Self> {
+        let state = Mutex::new(State { jobs: 0, bytes: 0, limit: Limit::new(most_jobs) });
+        Arc::new(Self { state, freed: Notify::new(), most_bytes })
+    }
+
+    /// Waits for room; gives for how many jobs there is. For one claimer at a time.
+    pub(super) async fn room(&self) -> usize {
+        loop {
+            {
+                let mut state = self.lock();
+                let room = state.limit.now.saturating_sub(state.jobs);
+                if room > 0 && state.bytes < self.most_bytes {
+                    return room;
+                }
+                state.limit.reached = true;
+            }
+            self.freed.notified().await;
+        }
+    }
+
+    /// A slot for a claimed job.
+    pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Slot {
+        let mut state = self.lock();
+        state.jobs += 1;
+        state.bytes += bytes;
+        Slot { slots: Arc::clone(self), jobs: 1, bytes }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// Lets both go together, so that one claim fills the room of many.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        self.jobs += mem::take(&mut other.jobs);
+        self.bytes += mem::take(&mut other.bytes);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.jobs == 0 {
+            return;
+        }
+        let mut state = self.slots.lock();
+        state.jobs -= self.jobs;
+        state.bytes -= self.bytes;
+        state.limit.done(self.jobs, Instant::now());
+        drop(state);
+        self.slots.freed.notify_one();
+    }
+}
+
+/// How many jobs may be in work at a time: at first the most. While it is in the way, it goes on up or down as long as more
+/// jobs get done for it, turns when fewer do, and goes down when that makes no difference: what is in work waits longer
+/// there, and others wait behind it.
+struct Limit {
+    now: usize,
+    most: usize,
+    /// Whether it was in the way during this look.
+    reached: bool,
+    up: bool,
+    since: Instant,
+    done: usize,
+    /// Jobs each second in the last look, if the limit was in the way then.
+    before: Option<f64>,
+}
+
+impl Limit {
+    fn new(most: usize) -> Self {
+        Self { now: most, most, reached: false, up: false, since: Instant::now(), done: 0, before: None }
+    }
+
+    fn done(&mut self, jobs: usize, at: Instant) {
+        self.done += jobs;
+        let took = at.saturating_duration_since(self.since);
+        if took < LOOK || self.done < self.now * LOOK_TIMES {
+            // What idled in between tells nothing.
+            if took > LOOK && !self.reached {
+                (self.since, self.done, self.before) = (at, 0, None);
+            }
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "jobs of a moment")]
+        let rate = self.done as f64 / took.as_secs_f64();
+        if mem::take(&mut self.reached) {
+            self.climb(rate);
+            self.before = Some(rate);
+        } else {
+            self.before = None;
+        }
+        (self.since, self.done) = (at, 0);
+    }
+
+    fn climb(&mut self, rate: f64) {
+        if let Some(before) = self.before {
+            let (better, worse) = (rate > before * NOTABLE, rate * NOTABLE < before);
+            self.up = if better || worse { self.up == better } else { false };
+        }
+        let next = if self.up { self.now * 3 / 2 } else { self.now * 4 / 5 };
+        self.now = next.clamp(FEWEST.min(self.most), self.most);
+    }
+}
