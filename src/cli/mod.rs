@@ -1,6 +1,7 @@
 //! The command line.
 
 mod api;
+mod bench;
 mod doctor;
 mod enqueue;
 mod jobs;
@@ -62,6 +63,8 @@ enum Command {
     Jobs(jobs::Jobs),
     /// Print a token for a user, valid for an hour.
     Token(token::Token),
+    /// Measure how fast the service is, on real servers, beside another one.
+    Bench(bench::Bench),
 }
 
 /// Runs the command that the arguments ask for.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
     let settings = settings(cli.config);
     let ran = match cli.command.unwrap_or(Command::Serve) {
         Command::Doctor(doctor) => doctor.run(settings),
+        Command::Bench(bench) => bench.run(),
         Command::Serve => settings.and_then(serve::run),
         Command::Enqueue(enqueue) => settings.and_then(|config| enqueue.run(&config)),
         Command::Jobs(jobs) => settings.and_then(|config| jobs.run(&config)),

@@ -1,0 +1,159 @@
+//! The browsers of one measurement: a socket for each user, and a tally of what they heard.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{CliError, job::User, progress::Progress, service::Service, socket::Socket};
+
+/// Sockets that are opened at a time.
+const AT_A_TIME: usize = 32;
+
+/// A room that a service says nothing about is joined by then.
+const JOINED: Duration = Duration::from_millis(500);
+
+/// With no outcome for so long, none is expected any more.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Users who listen.
+pub(super) struct Audience {
+    tally: Arc<Tally>,
+    listening: JoinSet<Result<Infallible, CliError>>,
+}
+
+/// What they have heard.
+#[derive(Default)]
+struct Tally {
+    told: AtomicU64,
+    done: AtomicU64,
+    wanted: AtomicU64,
+    reached: Notify,
+    at: std::sync::Mutex<Option<Instant>>,
+}
+
+impl Tally {
+    fn hear(&self, done: bool) {
+        if done {
+            self.done.fetch_add(1, Relaxed);
+        }
+        if self.told.fetch_add(1, Relaxed) + 1 == self.wanted.load(Relaxed) {
+            *self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+            self.reached.notify_one();
+        }
+    }
+}
+
+impl Audience {
+    /// Opens a socket for each of `users` with a buffer of `buffer` bytes, in the user's room of `queue`; `on_hear` gives
+    /// what is called for each outcome of that user, beside the tally.
+    pub(super) async fn gather<H: FnMut() + Send + 'static>(
+        service: &Service,
+        users: &[User],
+        queue: &str,
+        buffer: usize,
+        on_hear: impl Fn(usize) -> H,
+    ) -> Result<Self, CliError> {
+        let open = |user: &User| {
+            let (room, token) = (format!("{}_{queue}", user.id), user.token.clone());
+            async move {
+                let mut socket = Socket::open(&service.address, &token, buffer).await?;
+                socket.join(&room, service.answers_joins()).await?;
+                Ok::<_, CliError>(socket)
+            }
+        };
+        let sockets: Vec<_> = stream::iter(users.iter().map(open)).buffered(AT_A_TIME).try_collect().await?;
+        if !service.answers_joins() {
+            sleep(JOINED).await;
+        }
+        let tally = Arc::new(Tally::default());
+        let mut listening = JoinSet::new();
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let (tally, mut more) = (Arc::clone(&tally), on_hear(index));
+            listening.spawn(socket.listen(move |done| {
+                more();
+                tally.hear(done);
+            }));
+        }
+        Ok(Self { tally, listening })
+    }
+
+    /// How many outcomes were heard.
+    pub(super) fn told(&self) -> u64 {
+        self.tally.told.load(Relaxed)
+    }
+
+    /// From now on, `count` more outcomes are expected.
+    pub(super) fn expect(&self, count: u64) {
+        self.tally.wanted.store(self.told() + count, Relaxed);
+    }
+
+    /// Waits until all that are expected were heard; gives when the last one was.
+    ///
+    /// # Errors
+    /// When none comes for a minute, a socket is closed, the service ends, or one of them is no success.
+    pub(super) async fn all(
+        &mut self,
+        service: &mut Service,
+        progress: &Progress,
+    ) -> Result<Instant, CliError> {
+        let wanted = self.tally.wanted.load(Relaxed);
+        let (mut before, mut since) = (self.told(), Instant::now());
+        loop {
+            tokio::select! {
+                heard = timeout(LOOK, self.tally.reached.notified()) => if heard.is_ok() { break },
+                Some(closed) = self.listening.join_next() => {
+                    let Err(why) = closed?;
+                    return Err(service.error(&format!("lost a socket: {why}")));
+                }
+                error = service.ended() => return Err(error),
+            }
+            let told = self.told();
+            progress.count(told.min(wanted), wanted);
+            if told > before {
+                (before, since) = (told, Instant::now());
+            } else if since.elapsed() > SILENCE {
+                let what =
+                    format!("told {told} of {wanted} outcomes, and then none for {} s", SILENCE.as_secs());
+                return Err(service.error(&what));
+            }
+        }
+        self.all_done(service)?;
+        let at = *self.tally.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(at.unwrap_or_else(Instant::now))
+    }
+
+    /// Each outcome must be a success: a service that fails quickly is not fast.
+    fn all_done(&self, service: &Service) -> Result<(), CliError> {
+        let (told, done) = (self.told(), self.tally.done.load(Relaxed));
+        if done < told {
+            return Err(
+                service.error(&format!("told {told} outcomes, but Status is true in {done} of them only"))
+            );
+        }
+        Ok(())
+    }
+
+    /// That it has heard exactly what was expected, and no outcome twice.
+    pub(super) fn no_more(&self, service: &Service) -> Result<(), CliError> {
+        let (told, wanted) = (self.told(), self.tally.wanted.load(Relaxed));
+        if told > wanted {
+            return Err(service.error(&format!("told {told} outcomes of {wanted} jobs")));
+        }
+        Ok(())
+    }
+}

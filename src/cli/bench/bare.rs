@@ -1,0 +1,171 @@
+//! What the servers allow: the same work with nothing around it, no token, no socket, as a measure for the services.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::{
+    Collection, IndexModel,
+    bson::{DateTime, Document, RawDocumentBuf, doc, oid::ObjectId},
+};
+use redis::{Script, aio::MultiplexedConnection};
+use serde_json::Value;
+
+use super::{
+    CliError, Run,
+    backlog::Backlog,
+    drain::{Case, insert},
+    job::{EACH_READS, Jobs, Kind, users},
+    report::{Figure, Row},
+    stage::{DATABASE, PREFIX},
+    usage::Cpu,
+};
+
+static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bare_claim.lua")));
+static FINISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bare_finish.lua")));
+
+/// Jobs of one batch, and batches in flight: with more of either, `LREM` walks a longer list.
+const BATCH: usize = 100;
+const IN_FLIGHT: usize = 2;
+
+/// Finds that run at a time, as many as jobs of one queue.
+const FINDS: usize = 64;
+
+/// Documents of one `insert_many`, and bytes of them.
+const INSERT: usize = 100;
+const INSERT_BYTES: usize = 16 << 20;
+
+/// Longer than any batch takes, and than the bench.
+const LOCK_MS: u64 = 600_000;
+
+/// No step of a bare loop takes so long.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// Measures what is the ceiling for `case`: creates against a bare loop over Bull's layout, or, with `insert_alone`, against
+/// the inserts alone; reads against the same finds. There is none for deletes.
+pub(super) async fn bare(run: &Run<'_>, case: &Case, insert_alone: bool) -> Result<Option<Row>, CliError> {
+    let by = match case.kind {
+        Kind::Create if insert_alone => "bare insert_many",
+        Kind::Create => "bare loop",
+        Kind::Read => "bare finds",
+        Kind::Delete => return Ok(None),
+    };
+    run.progress.step(format!("{} {}, {by}", case.of, case.name));
+    run.stage.clear_redis().await?;
+    let database = run.stage.database(DATABASE);
+    database.drop().await?;
+    let characters = database.collection::<Document>("Characters");
+    let newest = doc! { "User_Id": 1, "createdAt": -1, "_id": -1 };
+    characters.create_index(IndexModel::builder().keys(newest).build()).await?;
+    let jobs = Jobs::new(case.kind, users(&run.auth, case.users)?, case.jobs, case.image);
+    insert(&characters, &jobs).await?;
+
+    let mut backlog = Backlog::bull(run.stage.redis.clone(), PREFIX, case.kind.queue());
+    if by == "bare loop" {
+        backlog.lay_out(&jobs, 0..case.jobs, run.progress).await?;
+        backlog.show().await?;
+    }
+    let before = Cpu::read(run.stage, &[]).await?;
+    let start = Instant::now();
+    let working = async {
+        match by {
+            "bare loop" => work(run, &characters, &jobs).await,
+            "bare finds" => find(&characters, &jobs, case.jobs).await,
+            _ => insert_all(&characters, &jobs, case.jobs).await,
+        }
+    };
+    tokio::time::timeout(LIMIT, working).await.map_err(|_| format!("the {by} did not end"))??;
+    let took = start.elapsed();
+    let after = Cpu::read(run.stage, &[]).await?;
+    let mut row = Row::new(case.of, case.name.clone(), by);
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    row.add(Figure::JobsPerS, case.jobs as f64 / took.as_secs_f64());
+    after.since(&before, case.jobs as u64).into_iter().for_each(|(figure, value)| row.add(figure, value));
+    Ok(Some(row))
+}
+
+/// Two loops of: claim, insert, finish.
+async fn work(run: &Run<'_>, characters: &Collection<Document>, jobs: &Jobs) -> Result<(), CliError> {
+    let loops = (0..IN_FLIGHT).map(|n| work_off(run.stage.redis.clone(), characters, jobs.kind, n));
+    futures_util::future::try_join_all(loops).await.map(drop)
+}
+
+async fn work_off(
+    mut redis: MultiplexedConnection,
+    characters: &Collection<Document>,
+    kind: Kind,
+    token: usize,
+) -> Result<(), CliError> {
+    let prefix = format!("{PREFIX}:{}:", kind.queue());
+    let key = |name: &str| format!("{prefix}{name}");
+    loop {
+        let mut claim = CLAIM.prepare_invoke();
+        claim.key(key("wait")).key(key("active")).arg(&prefix).arg(BATCH).arg(token).arg(LOCK_MS);
+        let claimed: Vec<(String, String)> = claim.invoke_async(&mut redis).await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let documents = claimed.iter().map(|(_, data)| document(data)).collect::<Result<Vec<_>, _>>()?;
+        characters.insert_many(documents).ordered(false).await?;
+        let mut finish = FINISH.prepare_invoke();
+        finish.key(key("active")).key(key("outcomes")).arg(&prefix).arg(token);
+        finish.arg(r#"{"Message":"Character created correctly","Status":true}"#);
+        claimed.iter().for_each(|(id, _)| {
+            finish.arg(id);
+        });
+        let done: usize = finish.invoke_async(&mut redis).await?;
+        if done != claimed.len() {
+            return Err("the bare loop lost a lock".into());
+        }
+    }
+}
+
+fn document(data: &str) -> Result<Document, serde_json::Error> {
+    let mut data: Value = serde_json::from_str(data)?;
+    let mut text = |name: &str| match data[name].take() {
+        Value::String(text) => text,
+        _ => String::new(),
+    };
+    let now = DateTime::now();
+    Ok(doc! {
+        "_id": ObjectId::new(), "Name": text("Name"), "Description": text("Description"), "Image": text("Image"),
+        "Image_Real": text("Image_Real"), "User_Id": text("Id"), "createdAt": now, "updatedAt": now,
+    })
+}
+
+/// The finds of `count` reads.
+async fn find(characters: &Collection<Document>, jobs: &Jobs, count: usize) -> Result<(), CliError> {
+    let raw = characters.clone_with_type::<RawDocumentBuf>();
+    let one = |n: usize| {
+        let (raw, user) = (raw.clone(), jobs.user(n).id.clone());
+        tokio::spawn(async move {
+            let find = raw.find(doc! { "User_Id": user }).sort(doc! { "createdAt": -1, "_id": -1 }).limit(3);
+            find.await?.try_fold(0, async |found, _| Ok(found + 1)).await
+        })
+    };
+    let mut finds = stream::iter((0..count).map(one)).buffer_unordered(FINDS);
+    while let Some(found) = finds.next().await {
+        if found?? != EACH_READS {
+            return Err("a find gave other documents than are there".into());
+        }
+    }
+    Ok(())
+}
+
+/// The documents of `count` creates.
+async fn insert_all(characters: &Collection<Document>, jobs: &Jobs, count: usize) -> Result<(), CliError> {
+    let batch = (INSERT_BYTES / jobs.document(ObjectId::new(), "").to_vec()?.len()).clamp(1, INSERT);
+    let one = |first: usize| {
+        let last = count.min(first + batch);
+        let documents: Vec<_> =
+            (first..last).map(|n| jobs.document(ObjectId::new(), &jobs.user(n).id)).collect();
+        async { characters.insert_many(documents).ordered(false).await.map(drop) }
+    };
+    let mut inserts = stream::iter((0..count).step_by(batch).map(one)).buffer_unordered(IN_FLIGHT);
+    while let Some(inserted) = inserts.next().await {
+        inserted?;
+    }
+    Ok(())
+}

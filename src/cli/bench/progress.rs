@@ -1,0 +1,47 @@
+//! What the bench is doing, on standard error: one line that changes on a terminal, a line for each step elsewhere.
+
+use std::{
+    io::{IsTerminal, stderr},
+    sync::Mutex,
+};
+
+/// Tells how far it is.
+pub(super) struct Progress {
+    terminal: bool,
+    step: Mutex<String>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { terminal: stderr().is_terminal(), step: Mutex::default() }
+    }
+
+    /// A new step begins.
+    pub(super) fn step(&self, step: impl Into<String>) {
+        let step = step.into();
+        if self.terminal {
+            eprint!("\r\u{1b}[2K{step}");
+        } else {
+            eprintln!("{step}");
+        }
+        if let Ok(mut current) = self.step.lock() {
+            *current = step;
+        }
+    }
+
+    /// So much of the step is done; only a terminal shows it.
+    pub(super) fn count(&self, done: u64, of: u64) {
+        if self.terminal
+            && let Ok(step) = self.step.lock()
+        {
+            eprint!("\r\u{1b}[2K{step}: {done} of {of}");
+        }
+    }
+
+    /// The line is over.
+    pub(super) fn end(&self) {
+        if self.terminal {
+            eprint!("\r\u{1b}[2K");
+        }
+    }
+}

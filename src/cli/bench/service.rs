@@ -1,0 +1,207 @@
+//! The services that are measured: ours, and a peer that answers the same contract.
+
+use futures_util::future::select_all;
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+};
+use redis::ConnectionInfo;
+use reqwest::Url;
+use tokio::process::Command;
+
+use super::{
+    CliError, Options,
+    program::{Program, free_port},
+    stage::{DATABASE, PEER_DATABASE, PREFIX, Stage},
+    usage,
+};
+
+/// Whom the bench measures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Candidate {
+    /// This binary, so many nodes of it.
+    Octavo(usize),
+    /// A service that a command starts.
+    Command(String),
+    /// A service that runs at `host:port`, as this process if that is known.
+    At(String, Option<u32>),
+}
+
+impl Candidate {
+    /// The peer that the options name.
+    pub(super) fn peer(options: &Options) -> Result<Option<Self>, CliError> {
+        if let Some(command) = &options.peer_command {
+            return Ok(Some(Self::Command(command.clone())));
+        }
+        let Some(url) = &options.peer else { return Ok(None) };
+        let address = Url::parse(url).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port()?)));
+        let (host, port) = address.ok_or_else(|| format!("--peer {url}: say http://HOST:PORT"))?;
+        Ok(Some(Self::At(format!("{host}:{port}"), options.peer_pid)))
+    }
+
+    /// What its rows are called.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Octavo(1) => "octavo",
+            Self::Octavo(_) => "octavo, two nodes",
+            Self::Command(_) | Self::At(..) => "peer",
+        }
+    }
+
+    /// What the keys of its Bull queues begin with.
+    pub(super) fn bull_prefix(&self) -> String {
+        if self.is_octavo() { format!("{PREFIX}_bull") } else { "bull".to_owned() }
+    }
+
+    fn is_octavo(&self) -> bool {
+        matches!(self, Self::Octavo(_))
+    }
+}
+
+/// A service that runs.
+pub(super) struct Service {
+    /// Where it listens, the first node of it: `host:port`.
+    pub address: String,
+    /// Its processes, when they are known.
+    pub pids: Vec<u32>,
+    /// Its database.
+    pub database: Database,
+    octavo: bool,
+    programs: Vec<Program>,
+}
+
+impl Service {
+    /// Starts `candidate` on empty queues and an empty database, and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(super) async fn start(stage: &Stage, candidate: &Candidate, secret: &str) -> Result<Self, CliError> {
+        stage.clear_redis().await?;
+        let name = if candidate.is_octavo() { DATABASE } else { PEER_DATABASE };
+        let database = stage.database(name);
+        let mut service = Self {
+            address: String::new(),
+            pids: Vec::new(),
+            database,
+            octavo: candidate.is_octavo(),
+            programs: Vec::new(),
+        };
+        match candidate {
+            Candidate::Octavo(nodes) => {
+                service.database.drop().await?;
+                for node in 1..=*nodes {
+                    let mut command = Command::new(std::env::current_exe()?);
+                    command.arg("serve").envs(octavo_settings(&stage.redis_info));
+                    service.launch(stage, &format!("octavo-{node}"), command, secret).await?;
+                }
+            }
+            Candidate::Command(line) => {
+                service.database.drop().await?;
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("exec {line}")]);
+                service.launch(stage, "peer", command, secret).await?;
+            }
+            Candidate::At(address, pid) => {
+                // Its indexes were made when it started.
+                service.characters().delete_many(doc! {}).await?;
+                service.address.clone_from(address);
+                service.pids.extend(pid);
+            }
+        }
+        Ok(service)
+    }
+
+    async fn launch(
+        &mut self,
+        stage: &Stage,
+        name: &str,
+        mut command: Command,
+        secret: &str,
+    ) -> Result<(), CliError> {
+        let port = free_port().await?;
+        let (host, redis_port) = stage.redis_address()?;
+        command
+            .env("PORT", port.to_string())
+            .env("REDIS_HOST", host)
+            .env("REDIS_PORT", redis_port.to_string());
+        command.env("MONGODB_URI", stage.uri(self.database.name())).env("JWT_SECRET", secret);
+        command.env_remove("PORT_MESSAGES_USERS");
+        let program = Program::start(name, &mut command, &stage.dir, port).await?;
+        if self.address.is_empty() {
+            self.address = format!("127.0.0.1:{port}");
+        }
+        self.pids.extend(program.pid());
+        self.programs.push(program);
+        Ok(())
+    }
+
+    /// The collection of characters.
+    pub(super) fn characters(&self) -> mongodb::Collection<Document> {
+        self.database.collection("Characters")
+    }
+
+    /// Whether it says that a room was joined; the peer, as the platform, does not.
+    pub(super) fn answers_joins(&self) -> bool {
+        self.octavo
+    }
+
+    /// Its memory now, and the most it had, in kilobytes; all nodes together.
+    pub(super) fn memory_kb(&self) -> Result<Option<(u64, u64)>, CliError> {
+        if self.pids.is_empty() {
+            return Ok(None);
+        }
+        let (mut now, mut peak) = (0, 0);
+        for pid in &self.pids {
+            now += usage::resident_kb(*pid)?;
+            peak += usage::peak_kb(*pid)?;
+        }
+        Ok(Some((now, peak)))
+    }
+
+    /// The most memory that it has had is counted from now on.
+    pub(super) fn reset_peak(&self) {
+        self.pids.iter().for_each(|pid| usage::reset_peak(*pid));
+    }
+
+    /// Waits until it ends by itself, which it should not.
+    pub(super) async fn ended(&mut self) -> CliError {
+        if self.programs.is_empty() {
+            return std::future::pending().await;
+        }
+        select_all(self.programs.iter_mut().map(|program| Box::pin(program.ended()))).await.0
+    }
+
+    /// An error that it made, with the end of its log where there is one.
+    pub(super) fn error(&self, what: &str) -> CliError {
+        match self.programs.first() {
+            Some(program) => program.error(what),
+            None => format!("the service at {} {what}", self.address).into(),
+        }
+    }
+
+    /// Ends it, if it was started here.
+    pub(super) async fn stop(self) -> Result<(), CliError> {
+        for program in self.programs {
+            program.kill().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What our service is told, beside what the peer is told as well. Other settings may come from the environment.
+fn octavo_settings(redis: &ConnectionInfo) -> Vec<(&'static str, String)> {
+    let info = redis.redis_settings();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    vec![
+        ("OCTAVO__SERVER__HOST", "127.0.0.1".to_owned()),
+        ("OCTAVO__SOCKET__PORT", String::new()),
+        ("OCTAVO__REDIS__SENTINELS", String::new()),
+        ("OCTAVO__REDIS__USERNAME", text(info.username())),
+        ("OCTAVO__REDIS__PASSWORD", text(info.password())),
+        ("OCTAVO__REDIS__DATABASE", info.db().to_string()),
+        ("OCTAVO__QUEUE__PREFIX", format!("{PREFIX}:")),
+        ("OCTAVO__BULL__PREFIX", format!("{PREFIX}_bull")),
+        // The peer logs no jobs either.
+        ("OCTAVO__LOG__FILTER", "warn".to_owned()),
+    ]
+}

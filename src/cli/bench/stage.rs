@@ -1,0 +1,156 @@
+//! Connections to the servers of one run, and how these are found and left: empty.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use mongodb::{
+    Client, Database,
+    bson::{Document, doc},
+};
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, aio::MultiplexedConnection,
+};
+
+use super::{CliError, Options, servers::Servers};
+use crate::character::QUEUES;
+
+/// No command of the bench takes longer.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// What all keys of our services begin with, so that they take no job of anybody else's, nor of the peer's.
+pub(super) const PREFIX: &str = "octavo_bench";
+
+/// Where our services keep characters, and the peer does.
+pub(super) const DATABASE: &str = "octavo_bench";
+pub(super) const PEER_DATABASE: &str = "octavo_bench_peer";
+
+/// The servers of one run.
+pub(super) struct Stage {
+    /// Where programs run and log.
+    pub dir: PathBuf,
+    /// Where Redis is.
+    pub redis_info: ConnectionInfo,
+    /// A connection to it; clones share a socket.
+    pub redis: MultiplexedConnection,
+    /// A client of MongoDB.
+    pub mongodb: Client,
+    uri: String,
+}
+
+impl Stage {
+    /// Connects, when nobody else uses the servers.
+    ///
+    /// # Errors
+    /// When they cannot be reached, or hold anything.
+    pub(super) async fn set(options: &Options, servers: &Servers, dir: &Path) -> Result<Self, CliError> {
+        let redis_info = servers.redis.as_str().into_connection_info()?;
+        let redis = connect(&redis_info).await?;
+        let mongodb = Client::with_uri_str(with_database(&servers.mongodb, DATABASE)).await?;
+        let uri = servers.mongodb.clone();
+        let stage = Self { dir: dir.to_owned(), redis_info, redis, mongodb, uri };
+        if servers.are_given() {
+            stage.refuse_foreign(options.peer.is_some()).await?;
+        }
+        Ok(stage)
+    }
+
+    /// Host and port of Redis.
+    pub(super) fn redis_address(&self) -> Result<(String, u16), CliError> {
+        match self.redis_info.addr() {
+            ConnectionAddr::Tcp(host, port) => Ok((host.clone(), *port)),
+            _ => Err("--redis: give redis://HOST:PORT, without TLS".into()),
+        }
+    }
+
+    /// The connection string of a database.
+    pub(super) fn uri(&self, database: &str) -> String {
+        with_database(&self.uri, database)
+    }
+
+    pub(super) fn database(&self, name: &str) -> Database {
+        self.mongodb.database(name)
+    }
+
+    /// The bench writes, deletes, and starts workers: it does so only where nothing is and nobody else works. A peer that
+    /// runs already is connected, and has its collection.
+    async fn refuse_foreign(&self, peer_runs: bool) -> Result<(), CliError> {
+        let mut redis = self.redis.clone();
+        let keys: u64 = redis::cmd("DBSIZE").query_async(&mut redis).await?;
+        if keys > 0 {
+            return Err(format!(
+                "the Redis at --redis is not empty, it holds {keys} keys: the bench adds and deletes keys, so give another, or \
+                 leave out --redis and --mongodb to have servers started; an earlier bench that was killed left \
+                 {PREFIX}* and bull:*"
+            )
+            .into());
+        }
+        let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut redis).await?;
+        if clients.lines().count() > 1 && !peer_runs {
+            let why = "whoever waits for jobs there would do them elsewhere; give one that nobody uses";
+            return Err(format!("somebody else is connected to the Redis at --redis: {why}").into());
+        }
+        for name in [DATABASE, PEER_DATABASE] {
+            let database = self.database(name);
+            let left = if name == PEER_DATABASE && peer_runs {
+                database.collection::<Document>("Characters").count_documents(doc! {}).await? > 0
+            } else {
+                !database.list_collection_names().await?.is_empty()
+            };
+            if left {
+                let advice = "drop it when an earlier bench left it, or give another server";
+                return Err(format!("the MongoDB at --mongodb has a database {name}: {advice}").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every key that the measured services use. Cost grows with their number.
+    pub(super) async fn clear_redis(&self) -> Result<(), CliError> {
+        const AT_A_TIME: usize = 5_000;
+        let mut redis = self.redis.clone();
+        let mut patterns = vec![format!("{PREFIX}*")];
+        patterns.extend(QUEUES.iter().map(|queue| format!("bull:{queue}:*")));
+        for pattern in patterns {
+            let mut cursor = 0_u64;
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(AT_A_TIME);
+                let (next, keys): (u64, Vec<String>) = scan.query_async(&mut redis).await?;
+                if !keys.is_empty() {
+                    redis::cmd("UNLINK").arg(keys).query_async::<()>(&mut redis).await?;
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all that the bench has made.
+    pub(super) async fn clear(&self) -> Result<(), CliError> {
+        self.clear_redis().await?;
+        for name in [DATABASE, PEER_DATABASE] {
+            self.database(name).drop().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, CliError> {
+    let config = AsyncConnectionConfig::new().set_response_timeout(Some(LIMIT));
+    let client = redis::Client::open(info.clone())?;
+    let connected = client.get_multiplexed_async_connection_with_config(&config).await;
+    connected.map_err(|error| format!("cannot reach Redis at {}: {error}", info.addr()).into())
+}
+
+/// A connection string with another database in its path. Not by `Url`, which does not read several hosts.
+fn with_database(uri: &str, database: &str) -> String {
+    let (scheme, rest) = uri.split_once("://").unwrap_or(("mongodb", uri));
+    let (server, options) = rest.split_once('?').map_or((rest, String::new()), |(s, o)| (s, format!("?{o}")));
+    let hosts = server.split('/').next().unwrap_or_default();
+    format!("{scheme}://{hosts}/{database}{options}")
+}
