@@ -25,7 +25,7 @@ const AT_A_TIME: usize = 32;
 const JOINED: Duration = Duration::from_millis(500);
 
 /// With no outcome for so long, none is expected any more.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -76,7 +76,8 @@ impl Audience {
                 Ok::<_, CliError>(socket)
             }
         };
-        let sockets: Vec<_> = stream::iter(users.iter().map(open)).buffered(AT_A_TIME).try_collect().await?;
+        let opened = stream::iter(users.iter().map(open)).buffered(AT_A_TIME).try_collect::<Vec<_>>().await;
+        let sockets = opened.map_err(|why| service.error(&format!("takes no socket: {why}")))?;
         if !service.answers_joins() {
             sleep(JOINED).await;
         }
@@ -95,6 +96,12 @@ impl Audience {
     /// How many outcomes were heard.
     pub(super) fn told(&self) -> u64 {
         self.tally.told.load(Relaxed)
+    }
+
+    /// The same, for who does not listen.
+    pub(super) fn counter(&self) -> impl Fn() -> u64 + use<> {
+        let tally = Arc::clone(&self.tally);
+        move || tally.told.load(Relaxed)
     }
 
     /// From now on, `count` more outcomes are expected.

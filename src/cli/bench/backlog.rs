@@ -1,6 +1,7 @@
 //! Jobs that wait: laid out aside, as their producers lay them out, and shown to the service all at once.
 
 use std::{
+    fmt::Display,
     ops::Range,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -15,34 +16,59 @@ use super::{CliError, job::Jobs, progress::Progress, stage::PREFIX};
 const AT_A_TIME: usize = 500;
 const BYTES_AT_A_TIME: usize = 8 << 20;
 
+/// Where jobs are laid out.
+const STAGING: &str = "bench";
+
 /// How long acknowledgements may take after the last outcome.
 const QUIET: Duration = Duration::from_secs(20);
 
-/// What the producers ask of Bull for each job, beside its time.
-const OPTIONS: &str = r#""attempts":1,"removeOnComplete":true,"removeOnFail":true,"delay":0"#;
+/// What the producers ask of Bull for each job, which is added at `now`, in milliseconds since 1970.
+pub(super) fn options(now: u128) -> String {
+    format!(r#"{{"attempts":1,"removeOnComplete":true,"removeOnFail":true,"delay":0,"timestamp":{now}}}"#)
+}
+
+/// The keys of a queue of Bull: what they begin with.
+#[derive(Debug, Clone)]
+pub(super) struct BullKeys(String);
+
+impl BullKeys {
+    pub(super) fn key(&self, name: impl Display) -> String {
+        format!("{}{name}", self.0)
+    }
+}
 
 /// A queue that is filled.
+#[derive(Clone)]
 pub(super) struct Backlog {
     redis: MultiplexedConnection,
     layout: Layout,
 }
 
-/// How the jobs lie in Redis; both hold what the keys of the queue begin with.
+/// How the jobs lie in Redis.
 #[derive(Debug, Clone)]
 enum Layout {
-    Bull(String),
+    Bull(BullKeys),
+    /// With what the keys of the queue begin with.
     Apalis(String),
 }
 
 impl Backlog {
     /// A queue of Bull, whose keys begin with `prefix`.
     pub(super) fn bull(redis: MultiplexedConnection, prefix: &str, queue: &str) -> Self {
-        Self { redis, layout: Layout::Bull(format!("{prefix}:{queue}:")) }
+        Self { redis, layout: Layout::Bull(BullKeys(format!("{prefix}:{queue}:"))) }
     }
 
     /// Our queue in the layout of apalis-redis.
     pub(super) fn apalis(redis: MultiplexedConnection, queue: &str) -> Self {
         Self { redis, layout: Layout::Apalis(format!("{PREFIX}:{queue}:")) }
+    }
+
+    /// The keys of a queue of Bull.
+    pub(super) fn bull_keys(&self) -> Result<BullKeys, CliError> {
+        match &self.layout {
+            Layout::Bull(keys) => Ok(keys.clone()),
+            Layout::Apalis(_) => Err("this is no queue of Bull".into()),
+        }
     }
 
     /// Lays out the jobs of `range` where no service looks. Gives their ids, the oldest first.
@@ -52,13 +78,16 @@ impl Backlog {
         range: Range<usize>,
         progress: &Progress,
     ) -> Result<Vec<String>, CliError> {
-        let staging = self.staging();
+        let staging = self.key(STAGING);
+        let mut incr = redis::cmd("INCRBY");
+        let last: usize = incr.arg(self.key("id")).arg(range.len()).query_async(&mut self.redis).await?;
+        let first = last + 1 - range.len();
         let mut ids = Vec::with_capacity(range.len());
         let (mut pipe, mut bytes) = (Pipeline::new(), 0);
         for n in range.clone() {
             let data = jobs.data(n);
             bytes += data.len();
-            ids.push(self.add(&mut pipe, &staging, n, data));
+            ids.push(self.add(&mut pipe, &staging, first + ids.len(), data));
             if pipe.len() >= AT_A_TIME || bytes > BYTES_AT_A_TIME || n + 1 == range.end {
                 pipe.query_async::<()>(&mut self.redis).await?;
                 (pipe, bytes) = (Pipeline::new(), 0);
@@ -68,30 +97,24 @@ impl Backlog {
         Ok(ids)
     }
 
-    /// Adds one job to `list`, as its producer would; gives its id.
-    fn add(&self, pipe: &mut Pipeline, list: &str, n: usize, data: String) -> String {
+    /// Adds one job to `list`, as its producer would; gives its id, of Bull `id`.
+    fn add(&self, pipe: &mut Pipeline, list: &str, id: usize, data: String) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match &self.layout {
-            Layout::Bull(prefix) => {
-                let (id, now) = (n + 1, now.as_millis());
-                let opts = format!("{{{OPTIONS},\"timestamp\":{now}}}");
-                pipe.cmd("HMSET")
-                    .arg(format!("{prefix}{id}"))
-                    .arg("name")
-                    .arg("__default__")
-                    .arg("data")
-                    .arg(data);
-                pipe.arg("opts")
-                    .arg(opts)
-                    .arg("timestamp")
-                    .arg(now.to_string())
-                    .arg("delay")
-                    .arg(0)
-                    .arg("priority")
-                    .arg(0)
-                    .ignore();
-                pipe.lpush(list, id).ignore();
-                id.to_string()
+            Layout::Bull(keys) => {
+                let (id, now) = (id.to_string(), now.as_millis());
+                let (opts, now) = (options(now), now.to_string());
+                let job: [(&str, &str); 6] = [
+                    ("name", "__default__"),
+                    ("data", &data),
+                    ("opts", &opts),
+                    ("timestamp", &now),
+                    ("delay", "0"),
+                    ("priority", "0"),
+                ];
+                pipe.hset_multiple(keys.key(&id), &job).ignore();
+                pipe.lpush(list, &id).ignore();
+                id
             }
             Layout::Apalis(prefix) => {
                 let id = Ulid::generate().to_string();
@@ -109,11 +132,25 @@ impl Backlog {
         }
     }
 
+    /// Takes what was laid out off the list: only the jobs themselves stay, and can be added by their ids.
+    pub(super) async fn hide(&mut self) -> Result<(), CliError> {
+        Ok(redis::cmd("DEL").arg(self.key(STAGING)).query_async(&mut self.redis).await?)
+    }
+
+    /// Adds jobs of Bull that were laid out to those that wait.
+    pub(super) async fn add_ids(&mut self, ids: &[String]) -> Result<(), CliError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let wait = self.bull_keys()?.key("wait");
+        Ok(redis::cmd("LPUSH").arg(wait).arg(ids).query_async(&mut self.redis).await?)
+    }
+
     /// Shows the service what was laid out, in one step.
     pub(super) async fn show(&mut self) -> Result<(), CliError> {
         let [waiting, ..] = self.waiting();
         let mut rename = redis::cmd("RENAMENX");
-        let shown: bool = rename.arg(self.staging()).arg(waiting).query_async(&mut self.redis).await?;
+        let shown: bool = rename.arg(self.key(STAGING)).arg(waiting).query_async(&mut self.redis).await?;
         if shown { Ok(()) } else { Err("the queue was not empty when the jobs were to be shown".into()) }
     }
 
@@ -123,9 +160,9 @@ impl Backlog {
         let since = Instant::now();
         loop {
             let mut pipe = Pipeline::new();
-            keys.iter().for_each(|key| {
+            for key in &keys {
                 pipe.exists(key);
-            });
+            }
             let there: Vec<bool> = pipe.query_async(&mut self.redis).await?;
             if !there.contains(&true) {
                 return Ok(());
@@ -141,17 +178,17 @@ impl Backlog {
         }
     }
 
-    fn staging(&self) -> String {
+    fn key(&self, name: &str) -> String {
         match &self.layout {
-            Layout::Bull(prefix) | Layout::Apalis(prefix) => format!("{prefix}bench"),
+            Layout::Bull(keys) => keys.key(name),
+            Layout::Apalis(prefix) => format!("{prefix}{name}"),
         }
     }
 
     /// Where jobs wait, and where those are that are being worked on.
     fn waiting(&self) -> [String; 2] {
-        match &self.layout {
-            Layout::Bull(prefix) => ["wait", "active"].map(|name| format!("{prefix}{name}")),
-            Layout::Apalis(prefix) => ["scheduled", "leases"].map(|name| format!("{prefix}{name}")),
-        }
+        let names =
+            if matches!(self.layout, Layout::Bull(_)) { ["wait", "active"] } else { ["scheduled", "leases"] };
+        names.map(|name| self.key(name))
     }
 }

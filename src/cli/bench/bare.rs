@@ -16,9 +16,10 @@ use serde_json::Value;
 use super::{
     CliError, Run,
     backlog::Backlog,
-    drain::{Case, insert},
+    drain::Case,
     job::{EACH_READS, Jobs, Kind, users},
     report::{Figure, Row},
+    session::insert,
     stage::{DATABASE, PREFIX},
     usage::Cpu,
 };
@@ -43,11 +44,11 @@ const LOCK_MS: u64 = 600_000;
 /// No step of a bare loop takes so long.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Measures what is the ceiling for `case`: creates against a bare loop over Bull's layout, or, with `insert_alone`, against
-/// the inserts alone; reads against the same finds. There is none for deletes.
-pub(super) async fn bare(run: &Run<'_>, case: &Case, insert_alone: bool) -> Result<Option<Row>, CliError> {
+/// Measures what is the ceiling for `case`: creates against a bare loop over Bull's layout, those with images against the
+/// inserts alone; reads against the same finds. There is none for deletes.
+pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliError> {
     let by = match case.kind {
-        Kind::Create if insert_alone => "bare insert_many",
+        Kind::Create if case.of == "images" => "bare insert_many",
         Kind::Create => "bare loop",
         Kind::Read => "bare finds",
         Kind::Delete => return Ok(None),
@@ -82,7 +83,7 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case, insert_alone: bool) -> Resu
     let mut row = Row::new(case.of, case.name.clone(), by);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     row.add(Figure::JobsPerS, case.jobs as f64 / took.as_secs_f64());
-    after.since(&before, case.jobs as u64).into_iter().for_each(|(figure, value)| row.add(figure, value));
+    row.extend(after.since(&before, case.jobs as u64));
     Ok(Some(row))
 }
 
@@ -112,9 +113,9 @@ async fn work_off(
         let mut finish = FINISH.prepare_invoke();
         finish.key(key("active")).key(key("outcomes")).arg(&prefix).arg(token);
         finish.arg(r#"{"Message":"Character created correctly","Status":true}"#);
-        claimed.iter().for_each(|(id, _)| {
+        for (id, _) in &claimed {
             finish.arg(id);
-        });
+        }
         let done: usize = finish.invoke_async(&mut redis).await?;
         if done != claimed.len() {
             return Err("the bare loop lost a lock".into());

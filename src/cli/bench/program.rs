@@ -16,7 +16,7 @@ use tokio::{
 use super::CliError;
 
 /// How long a program may take until it listens.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Between two looks at whether it does.
 const LOOK: Duration = Duration::from_millis(20);

@@ -38,6 +38,12 @@ impl Progress {
         }
     }
 
+    /// Something that stays to be read.
+    pub(super) fn note(&self, note: &str) {
+        self.end();
+        eprintln!("{note}");
+    }
+
     /// The line is over.
     pub(super) fn end(&self) {
         if self.terminal {

@@ -20,6 +20,7 @@ pub(super) enum Figure {
     ServiceUs,
     RedisUs,
     MongodUs,
+    BenchUs,
     IdleMb,
     PeakMb,
     SocketKb,
@@ -36,10 +37,18 @@ impl Figure {
             Self::ServiceUs => ("service_cpu_us_per_job", "service µs"),
             Self::RedisUs => ("redis_cpu_us_per_job", "Redis µs"),
             Self::MongodUs => ("mongod_cpu_us_per_job", "mongod µs"),
+            Self::BenchUs => ("bench_cpu_us_per_job", "bench µs"),
             Self::IdleMb => ("idle_mb", "idle MB"),
             Self::PeakMb => ("peak_mb", "peak MB"),
             Self::SocketKb => ("kb_per_socket", "kB/socket"),
         }
+    }
+}
+
+impl Figure {
+    /// What stands above its column.
+    pub(super) fn title(self) -> &'static str {
+        self.names().1
     }
 }
 
@@ -65,6 +74,10 @@ impl Row {
 
     pub(super) fn add(&mut self, figure: Figure, value: f64) {
         self.figures.entry(figure).or_default().push(value);
+    }
+
+    pub(super) fn extend(&mut self, figures: impl IntoIterator<Item = (Figure, f64)>) {
+        figures.into_iter().for_each(|(figure, value)| self.add(figure, value));
     }
 
     /// The median of all rounds.
@@ -208,7 +221,7 @@ impl Report {
 }
 
 /// Three digits that count.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),

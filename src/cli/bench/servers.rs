@@ -6,7 +6,8 @@ use futures_util::future::select_all;
 use tokio::process::Command;
 
 use super::{
-    CliError, Options,
+    CliError,
+    options::Options,
     program::{Program, free_port},
 };
 

@@ -10,7 +10,8 @@ use reqwest::Url;
 use tokio::process::Command;
 
 use super::{
-    CliError, Options,
+    CliError,
+    options::Options,
     program::{Program, free_port},
     stage::{DATABASE, PEER_DATABASE, PREFIX, Stage},
     usage,

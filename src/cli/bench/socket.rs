@@ -38,8 +38,8 @@ impl Socket {
         socket.until(|packet| packet.starts_with('0')).await?;
         socket.send(format!("40{}", json!({ "token": token }))).await?;
         let answer = socket.until(|packet| packet.starts_with("40") || packet.starts_with("44")).await?;
-        if answer.starts_with("44") {
-            return Err(format!("the service refused a socket: {}", &answer[2..]).into());
+        if let Some(why) = answer.strip_prefix("44") {
+            return Err(format!("the service refused a socket: {why}").into());
         }
         Ok(socket)
     }

@@ -13,7 +13,7 @@ use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, aio::MultiplexedConnection,
 };
 
-use super::{CliError, Options, servers::Servers};
+use super::{CliError, options::Options, servers::Servers};
 use crate::character::QUEUES;
 
 /// No command of the bench takes longer.

@@ -12,6 +12,7 @@ pub(super) struct Cpu {
     service: Option<u64>,
     redis: u64,
     mongod: u64,
+    bench: u64,
 }
 
 impl Cpu {
@@ -23,7 +24,12 @@ impl Cpu {
         };
         let info: String = redis::cmd("INFO").arg("cpu").query_async(&mut stage.redis.clone()).await?;
         let status = stage.mongodb.database("admin").run_command(doc! { "serverStatus": 1 }).await?;
-        Ok(Self { service, redis: redis_us(&info), mongod: mongod_us(&status) })
+        Ok(Self {
+            service,
+            redis: redis_us(&info),
+            mongod: mongod_us(&status),
+            bench: cpu_us(std::process::id())?,
+        })
     }
 
     /// What was used since `before`, for each of `jobs`.
@@ -36,6 +42,7 @@ impl Cpu {
         }
         figures.push((Figure::RedisUs, each(self.redis, before.redis)));
         figures.push((Figure::MongodUs, each(self.mongod, before.mongod)));
+        figures.push((Figure::BenchUs, each(self.bench, before.bench)));
         figures
     }
 }

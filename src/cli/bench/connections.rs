@@ -1,0 +1,52 @@
+//! What a socket costs that only waits.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{
+    CliError, Run,
+    audience::Audience,
+    job::{Kind, users},
+    report::{Figure, Row},
+    service::{Candidate, Service},
+};
+
+/// Sockets before that are not counted, for what is made once.
+const FIRST: usize = 100;
+
+/// Bytes of a socket's buffer on our side: nothing comes.
+const BUFFER: usize = 1 << 10;
+
+/// Until what the handshakes needed is given back.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Memory of each of `count` sockets that have joined a room of their own. `None` when the process is not known.
+pub(super) async fn connections(
+    run: &Run<'_>,
+    candidate: &Candidate,
+    count: usize,
+) -> Result<Option<Row>, CliError> {
+    const OF: &str = "connections";
+    let case = format!("{count} idle sockets");
+    run.progress.step(format!("{OF} {case}, {}", candidate.name()));
+    let service = Service::start(run.stage, candidate, &run.secret).await?;
+    let all = users(&run.auth, FIRST + count)?;
+    let (first, rest) = all.split_at(FIRST);
+    let queue = Kind::Create.queue();
+    let _first = Audience::gather(&service, first, queue, BUFFER, |_| || {}).await?;
+    sleep(SETTLE).await;
+    let before = service.memory_kb()?;
+    let rest = Audience::gather(&service, rest, queue, BUFFER, |_| || {}).await?;
+    sleep(SETTLE).await;
+    let after = service.memory_kb()?;
+    drop(rest);
+    service.stop().await?;
+    let Some(((before, _), (after, peak))) = before.zip(after) else { return Ok(None) };
+    let mut row = Row::new(OF, case, candidate.name());
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let (each, idle, peak) =
+        (after.saturating_sub(before) as f64 / count as f64, before as f64 / 1024.0, peak as f64 / 1024.0);
+    row.extend([(Figure::SocketKb, each), (Figure::IdleMb, idle), (Figure::PeakMb, peak)]);
+    Ok(Some(row))
+}

@@ -1,0 +1,100 @@
+//! Jobs that come at a steady rate, whether the service keeps up or not.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    thread::sleep,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use redis::{Client, ConnectionInfo, Pipeline, Script};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CliError,
+    backlog::{BullKeys, options},
+    job::Jobs,
+};
+
+/// Jobs that go to Redis at a time, when the producer is late.
+const AT_A_TIME: usize = 200;
+
+/// When each job is due, and how long after that its outcome was heard. That a producer is late, because the machine or Redis
+/// is, counts: a user would wait as well. The users take turns, so the outcomes of one are in the order of its jobs.
+pub(super) struct Pace {
+    rate: f64,
+    users: usize,
+    start: OnceLock<Instant>,
+    waited_ms: Mutex<Vec<f64>>,
+}
+
+impl Pace {
+    /// `rate` jobs in a second, of so many users in turn; not begun yet.
+    pub(super) fn new(rate: f64, users: usize) -> Arc<Self> {
+        Arc::new(Self { rate, users, start: OnceLock::new(), waited_ms: Mutex::default() })
+    }
+
+    /// What is called for each outcome of the user with this index; those before the beginning do not count.
+    pub(super) fn ear(self: &Arc<Self>, user: usize) -> impl FnMut() + Send + 'static {
+        let (pace, mut heard) = (Arc::clone(self), 0);
+        move || {
+            let now = Instant::now();
+            if let Some(start) = pace.start.get() {
+                let waited = now.saturating_duration_since(*start + pace.due(heard * pace.users + user));
+                heard += 1;
+                let mut all = pace.waited_ms.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(waited.as_secs_f64() * 1000.0);
+            }
+        }
+    }
+
+    /// When the job `n` is due, after the beginning.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    fn due(&self, n: usize) -> Duration {
+        Duration::from_secs_f64(n as f64 / self.rate)
+    }
+
+    /// The beginning, a moment from now.
+    pub(super) fn begin(&self) {
+        self.start.get_or_init(|| Instant::now() + Duration::from_millis(200));
+    }
+
+    /// Each `of`th job of `count`, beginning with `first`, when it is due; on a thread of its own, whose clock is finer than
+    /// that of the runtime.
+    pub(super) fn produce(
+        &self,
+        jobs: &Jobs,
+        redis: ConnectionInfo,
+        keys: &BullKeys,
+        (first, of, count): (usize, usize, usize),
+        stop: &CancellationToken,
+    ) -> Result<(), CliError> {
+        let start = *self.start.get().ok_or("the pace has not begun")?;
+        let script = Script::new(include_str!("add.lua"));
+        let mut connection = Client::open(redis)?.get_connection()?;
+        script.prepare_invoke().load(&mut connection)?;
+        let mut next = (first..count).step_by(of).peekable();
+        while let Some(n) = next.peek() {
+            sleep((start + self.due(*n)).saturating_duration_since(Instant::now()));
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let (elapsed, mut pipe) = (start.elapsed(), Pipeline::new());
+            while pipe.len() < AT_A_TIME
+                && let Some(n) = next.next_if(|n| self.due(*n) <= elapsed)
+            {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+                pipe.cmd("EVALSHA").arg(script.get_hash()).arg(2).arg(keys.key("wait")).arg(keys.key("id"));
+                pipe.arg(keys.key("")).arg(jobs.data(n)).arg(options(now)).arg(now.to_string()).ignore();
+            }
+            pipe.query::<()>(&mut connection)?;
+        }
+        Ok(())
+    }
+
+    /// What was heard: how long each took, in milliseconds, the shortest first.
+    pub(super) fn waited_ms(&self) -> Vec<f64> {
+        let mut all = self.waited_ms.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.sort_by(f64::total_cmp);
+        all
+    }
+}
