@@ -18,9 +18,9 @@ use super::{
     backlog::Backlog,
     drain::Case,
     job::{EACH_READS, Jobs, Kind, users},
-    report::{Figure, Row},
+    report::{Figure, Row, float},
     session::insert,
-    stage::{DATABASE, PREFIX},
+    stage::{DATABASE, PREFIX, within},
     usage::Cpu,
 };
 
@@ -56,10 +56,10 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliE
     run.progress.step(format!("{} {}, {by}", case.of, case.name));
     run.stage.clear_redis().await?;
     let database = run.stage.database(DATABASE);
-    database.drop().await?;
+    within(database.drop()).await?;
     let characters = database.collection::<Document>("Characters");
     let newest = doc! { "User_Id": 1, "createdAt": -1, "_id": -1 };
-    characters.create_index(IndexModel::builder().keys(newest).build()).await?;
+    within(characters.create_index(IndexModel::builder().keys(newest).build())).await?;
     let jobs = Jobs::new(case.kind, users(&run.auth, case.users)?, case.jobs, case.image);
     insert(&characters, &jobs).await?;
 
@@ -81,8 +81,7 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliE
     let took = start.elapsed();
     let after = Cpu::read(run.stage, &[]).await?;
     let mut row = Row::new(case.of, case.name.clone(), by);
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    row.add(Figure::JobsPerS, case.jobs as f64 / took.as_secs_f64());
+    row.add(Figure::JobsPerS, float(case.jobs as u64) / took.as_secs_f64());
     row.extend(after.since(&before, case.jobs as u64));
     Ok(Some(row))
 }

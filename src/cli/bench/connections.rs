@@ -8,7 +8,7 @@ use super::{
     CliError, Run,
     audience::Audience,
     job::{Kind, users},
-    report::{Figure, Row},
+    report::{Figure, Row, float},
     service::{Candidate, Service},
 };
 
@@ -44,9 +44,11 @@ pub(super) async fn connections(
     service.stop().await?;
     let Some(((before, _), (after, peak))) = before.zip(after) else { return Ok(None) };
     let mut row = Row::new(OF, case, candidate.name());
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let (each, idle, peak) =
-        (after.saturating_sub(before) as f64 / count as f64, before as f64 / 1024.0, peak as f64 / 1024.0);
-    row.extend([(Figure::SocketKb, each), (Figure::IdleMb, idle), (Figure::PeakMb, peak)]);
+    let each = float(after.saturating_sub(before)) / float(count as u64);
+    row.extend([
+        (Figure::SocketKb, each),
+        (Figure::IdleMb, float(before) / 1024.0),
+        (Figure::PeakMb, float(peak) / 1024.0),
+    ]);
     Ok(Some(row))
 }

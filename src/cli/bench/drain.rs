@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{
     CliError, Run,
     job::{Jobs, Kind, users},
-    report::{Figure, Row},
+    report::{Figure, Row, float},
     service::Candidate,
     session::Session,
 };
@@ -62,18 +62,11 @@ pub(super) async fn drain(
     session.check_effects(first + count).await?;
     session.close().await?;
 
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let jobs_per_s = count as f64 / (end - start).as_secs_f64();
     let mut row = Row::new(of, name, by);
-    row.add(Figure::JobsPerS, jobs_per_s);
+    row.add(Figure::JobsPerS, float(count as u64) / (end - start).as_secs_f64());
     row.extend(after.since(&before, count as u64));
     if let Some(((idle, _), (_, peak))) = idle.zip(memory) {
-        row.extend([(Figure::IdleMb, mb(idle)), (Figure::PeakMb, mb(peak))]);
+        row.extend([(Figure::IdleMb, float(idle) / 1024.0), (Figure::PeakMb, float(peak) / 1024.0)]);
     }
     Ok(row)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn mb(kb: u64) -> f64 {
-    kb as f64 / 1024.0
 }

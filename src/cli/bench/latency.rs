@@ -67,7 +67,7 @@ pub(super) async fn latency(
     let waited = pace.waited_ms();
     let at = |share: usize| waited.get((waited.len() * share / 100).min(waited.len().saturating_sub(1)));
     let mut row = Row::new(OF, case.to_owned(), candidate.name());
-    row.add(Figure::JobsPerS, rate);
+    row.add(Figure::Rate, rate);
     for (figure, share) in [(Figure::P50Ms, 50), (Figure::P99Ms, 99), (Figure::MaxMs, 100)] {
         row.extend(at(share).map(|ms| (figure, *ms)));
     }

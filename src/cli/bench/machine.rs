@@ -5,7 +5,10 @@ use std::{fmt, fs, thread::available_parallelism};
 use mongodb::bson::doc;
 use serde::Serialize;
 
-use super::{CliError, stage::Stage};
+use super::{
+    CliError,
+    stage::{Stage, within},
+};
 
 /// What figures depend on.
 #[derive(Debug, Serialize)]
@@ -24,7 +27,7 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) async fn look(stage: &Stage) -> Result<Self, CliError> {
         let server: String = redis::cmd("INFO").arg("server").query_async(&mut stage.redis.clone()).await?;
-        let build = stage.mongodb.database("admin").run_command(doc! { "buildInfo": 1 }).await?;
+        let build = within(stage.database("admin").run_command(doc! { "buildInfo": 1 })).await?;
         let memory_kb = field("/proc/meminfo", "MemTotal")
             .split_whitespace()
             .next()

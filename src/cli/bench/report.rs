@@ -13,6 +13,10 @@ use super::machine::Machine;
 /// What a number says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
+    /// Jobs that were measured; each of them was done, and its user heard so.
+    Jobs,
+    /// Jobs that came in a second, by plan.
+    Rate,
     JobsPerS,
     P50Ms,
     P99Ms,
@@ -30,6 +34,8 @@ impl Figure {
     /// Its name in JSON, and above its column.
     fn names(self) -> (&'static str, &'static str) {
         match self {
+            Self::Jobs => ("jobs", "jobs"),
+            Self::Rate => ("rate_per_s", "rate/s"),
             Self::JobsPerS => ("jobs_per_s", "jobs/s"),
             Self::P50Ms => ("p50_ms", "p50 ms"),
             Self::P99Ms => ("p99_ms", "p99 ms"),
@@ -46,6 +52,11 @@ impl Figure {
 }
 
 impl Figure {
+    /// Whether it says how good a service is, so that two can be compared by it.
+    fn is_result(self) -> bool {
+        !matches!(self, Self::Jobs | Self::Rate | Self::BenchUs)
+    }
+
     /// What stands above its column.
     pub(super) fn title(self) -> &'static str {
         self.names().1
@@ -90,6 +101,10 @@ impl Row {
         } else {
             f64::midpoint(values[middle - 1], values[middle])
         })
+    }
+
+    fn is_bare(&self) -> bool {
+        self.by.starts_with("bare")
     }
 
     fn is_of_octavo(&self) -> bool {
@@ -146,10 +161,16 @@ impl Report {
                     && (!row.is_of_octavo() || row.by == "octavo" && ours.by != "octavo")
             });
             for other in others {
-                let ratio = |figure: &Figure| {
-                    Some((*figure, ours.value(*figure)? / other.value(*figure).filter(|v| *v > 0.0)?))
+                // A bare loop does not do all that a service does: only how fast it is can be compared.
+                let counts = |figure: &Figure| {
+                    if other.is_bare() { *figure == Figure::JobsPerS } else { figure.is_result() }
                 };
-                let ratios: BTreeMap<_, _> = ours.figures.keys().filter_map(ratio).collect();
+                let ratio = |figure: Figure| {
+                    let value = other.value(figure).filter(|value| *value > 0.0)?;
+                    Some((figure, ours.value(figure)? / value))
+                };
+                let ratios: BTreeMap<_, _> =
+                    ours.figures.keys().copied().filter(counts).filter_map(ratio).collect();
                 if !ratios.is_empty() {
                     all.push((ours, other, ratios));
                 }
@@ -218,6 +239,12 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(super) fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// Three digits that count.

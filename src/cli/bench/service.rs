@@ -13,7 +13,7 @@ use super::{
     CliError,
     options::Options,
     program::{Program, free_port},
-    stage::{DATABASE, PEER_DATABASE, PREFIX, Stage},
+    stage::{DATABASE, PEER_DATABASE, PREFIX, Stage, within},
     usage,
 };
 
@@ -89,7 +89,7 @@ impl Service {
         };
         match candidate {
             Candidate::Octavo(nodes) => {
-                service.database.drop().await?;
+                within(service.database.drop()).await?;
                 for node in 1..=*nodes {
                     let mut command = Command::new(std::env::current_exe()?);
                     command.arg("serve").envs(octavo_settings(&stage.redis_info));
@@ -97,14 +97,14 @@ impl Service {
                 }
             }
             Candidate::Command(line) => {
-                service.database.drop().await?;
+                within(service.database.drop()).await?;
                 let mut command = Command::new("sh");
                 command.args(["-c", &format!("exec {line}")]);
                 service.launch(stage, "peer", command, secret).await?;
             }
             Candidate::At(address, pid) => {
                 // Its indexes were made when it started.
-                service.characters().delete_many(doc! {}).await?;
+                within(service.characters().delete_many(doc! {})).await?;
                 service.address.clone_from(address);
                 service.pids.extend(pid);
             }

@@ -13,6 +13,7 @@ use super::{
     backlog::Backlog,
     job::{EACH_READS, Jobs, Kind},
     service::{Candidate, Service},
+    stage::within,
     usage::Cpu,
 };
 
@@ -78,7 +79,7 @@ impl Session {
             Kind::Read => self.jobs.users.len() * EACH_READS,
             Kind::Delete => 0,
         };
-        let there = self.service.characters().count_documents(doc! {}).await?;
+        let there = within(self.service.characters().count_documents(doc! {})).await?;
         if there == expected as u64 {
             return Ok(());
         }
@@ -102,6 +103,6 @@ pub(super) async fn insert(characters: &Collection<Document>, jobs: &Jobs) -> Re
         if some.is_empty() {
             return Ok(());
         }
-        characters.insert_many(some).ordered(false).await?;
+        within(characters.insert_many(some).ordered(false)).await?;
     }
 }

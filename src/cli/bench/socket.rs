@@ -29,7 +29,7 @@ impl Socket {
     /// # Errors
     /// When it is refused, or nobody answers.
     pub(super) async fn open(address: &str, token: &str, buffer: usize) -> Result<Self, CliError> {
-        let tcp = TcpStream::connect(address).await?;
+        let tcp = timeout(LIMIT, TcpStream::connect(address)).await??;
         tcp.set_nodelay(true)?;
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let config = WebSocketConfig::default().read_buffer_size(buffer).max_message_size(None);

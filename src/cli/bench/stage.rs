@@ -35,7 +35,7 @@ pub(super) struct Stage {
     /// A connection to it; clones share a socket.
     pub redis: MultiplexedConnection,
     /// A client of MongoDB.
-    pub mongodb: Client,
+    mongodb: Client,
     uri: String,
 }
 
@@ -77,12 +77,16 @@ impl Stage {
     /// runs already is connected, and has its collection.
     async fn refuse_foreign(&self, peer_runs: bool) -> Result<(), CliError> {
         let mut redis = self.redis.clone();
-        let keys: u64 = redis::cmd("DBSIZE").query_async(&mut redis).await?;
-        if keys > 0 {
+        let mut scan = redis::cmd("SCAN");
+        let (next, keys): (u64, Vec<String>) =
+            scan.arg(0).arg("COUNT").arg(1_000).query_async(&mut redis).await?;
+        // A worker of Bull that waits has such keys.
+        let key = keys.iter().find(|key| !key.ends_with(":stalled-check"));
+        if next != 0 || key.is_some() {
+            let key = key.map_or(String::new(), |key| format!(", it holds {key}"));
             return Err(format!(
-                "the Redis at --redis is not empty, it holds {keys} keys: the bench adds and deletes keys, so give another, or \
-                 leave out --redis and --mongodb to have servers started; an earlier bench that was killed left \
-                 {PREFIX}* and bull:*"
+                "the Redis at --redis is not empty{key}: the bench adds and deletes keys, so give another, or leave out --redis \
+                 and --mongodb to have servers started; a bench that was killed leaves {PREFIX}* and bull:*"
             )
             .into());
         }
@@ -94,9 +98,9 @@ impl Stage {
         for name in [DATABASE, PEER_DATABASE] {
             let database = self.database(name);
             let left = if name == PEER_DATABASE && peer_runs {
-                database.collection::<Document>("Characters").count_documents(doc! {}).await? > 0
+                within(database.collection::<Document>("Characters").count_documents(doc! {})).await? > 0
             } else {
-                !database.list_collection_names().await?.is_empty()
+                !within(database.list_collection_names()).await?.is_empty()
             };
             if left {
                 let advice = "drop it when an earlier bench left it, or give another server";
@@ -134,10 +138,21 @@ impl Stage {
     pub(super) async fn clear(&self) -> Result<(), CliError> {
         self.clear_redis().await?;
         for name in [DATABASE, PEER_DATABASE] {
-            self.database(name).drop().await?;
+            within(self.database(name).drop()).await?;
         }
         Ok(())
     }
+}
+
+/// Ends what a server does not answer.
+///
+/// # Errors
+/// When it fails, or takes longer than [`LIMIT`].
+pub(super) async fn within<T, E: Into<CliError>>(
+    asking: impl IntoFuture<Output = Result<T, E>>,
+) -> Result<T, CliError> {
+    let answer = tokio::time::timeout(LIMIT, asking.into_future()).await;
+    answer.map_err(|_| format!("MongoDB does not answer within {} s", LIMIT.as_secs()))?.map_err(Into::into)
 }
 
 async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, CliError> {

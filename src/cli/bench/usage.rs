@@ -4,7 +4,11 @@ use std::{fs, io};
 
 use mongodb::bson::{Document, doc};
 
-use super::{CliError, report::Figure, stage::Stage};
+use super::{
+    CliError,
+    report::{Figure, float},
+    stage::{Stage, within},
+};
 
 /// CPU time used so far, in microseconds, by the measured service and by each server.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +27,7 @@ impl Cpu {
             pids => Some(pids.iter().map(|pid| cpu_us(*pid)).sum::<io::Result<u64>>()?),
         };
         let info: String = redis::cmd("INFO").arg("cpu").query_async(&mut stage.redis.clone()).await?;
-        let status = stage.mongodb.database("admin").run_command(doc! { "serverStatus": 1 }).await?;
+        let status = within(stage.database("admin").run_command(doc! { "serverStatus": 1 })).await?;
         Ok(Self {
             service,
             redis: redis_us(&info),
@@ -32,11 +36,10 @@ impl Cpu {
         })
     }
 
-    /// What was used since `before`, for each of `jobs`.
+    /// How many `jobs` there were, and what was used for each of them since `before`.
     pub(super) fn since(&self, before: &Self, jobs: u64) -> Vec<(Figure, f64)> {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let each = |after: u64, before: u64| after.saturating_sub(before) as f64 / jobs as f64;
-        let mut figures = Vec::new();
+        let each = |after: u64, before: u64| float(after.saturating_sub(before)) / float(jobs);
+        let mut figures = vec![(Figure::Jobs, float(jobs))];
         if let Some((after, before)) = self.service.zip(before.service) {
             figures.push((Figure::ServiceUs, each(after, before)));
         }
