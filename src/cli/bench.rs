@@ -3,6 +3,8 @@
 mod audience;
 mod backlog;
 mod bare;
+mod bare_loop;
+mod candidate;
 mod connections;
 mod drain;
 mod growth;
@@ -16,11 +18,14 @@ mod plot;
 mod program;
 mod progress;
 mod report;
+mod row;
 mod servers;
 mod service;
 mod session;
 mod socket;
 mod stage;
+mod table;
+mod tally;
 mod usage;
 
 use std::{
@@ -126,7 +131,7 @@ impl Bench {
             fs::write(path, plot::svg(report))
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         }
-        Ok(report.write_table(&mut stdout().lock())?)
+        Ok(table::write(report, &mut stdout().lock())?)
     }
 }
 

@@ -2,21 +2,17 @@
 
 use std::{
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{
-    sync::Notify,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-use super::{CliError, job::User, progress::Progress, service::Service, socket::Socket};
+use super::{CliError, job::User, progress::Progress, service::Service, socket::Socket, tally::Tally};
 
 /// Sockets that are opened at a time.
 const AT_A_TIME: usize = 32;
@@ -34,28 +30,6 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) struct Audience {
     tally: Arc<Tally>,
     listening: JoinSet<Result<Infallible, CliError>>,
-}
-
-/// What they have heard.
-#[derive(Default)]
-struct Tally {
-    told: AtomicU64,
-    done: AtomicU64,
-    wanted: AtomicU64,
-    reached: Notify,
-    at: std::sync::Mutex<Option<Instant>>,
-}
-
-impl Tally {
-    fn hear(&self, done: bool) {
-        if done {
-            self.done.fetch_add(1, Relaxed);
-        }
-        if self.told.fetch_add(1, Relaxed) + 1 == self.wanted.load(Relaxed) {
-            *self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
-            self.reached.notify_one();
-        }
-    }
 }
 
 impl Audience {
@@ -95,18 +69,18 @@ impl Audience {
 
     /// How many outcomes were heard.
     pub(super) fn told(&self) -> u64 {
-        self.tally.told.load(Relaxed)
+        self.tally.told()
     }
 
     /// The same, for who does not listen.
     pub(super) fn counter(&self) -> impl Fn() -> u64 + use<> {
         let tally = Arc::clone(&self.tally);
-        move || tally.told.load(Relaxed)
+        move || tally.told()
     }
 
     /// From now on, `count` more outcomes are expected.
     pub(super) fn expect(&self, count: u64) {
-        self.tally.wanted.store(self.told() + count, Relaxed);
+        self.tally.expect(count);
     }
 
     /// Waits until all that are expected were heard; gives when the last one was.
@@ -118,11 +92,14 @@ impl Audience {
         service: &mut Service,
         progress: &Progress,
     ) -> Result<Instant, CliError> {
-        let wanted = self.tally.wanted.load(Relaxed);
+        let wanted = self.tally.wanted();
         let (mut before, mut since) = (self.told(), Instant::now());
         loop {
             tokio::select! {
-                heard = timeout(LOOK, self.tally.reached.notified()) => if heard.is_ok() { break },
+                reached = timeout(LOOK, self.tally.reached()) => if let Ok(at) = reached {
+                    self.all_done(service)?;
+                    return Ok(at);
+                },
                 Some(closed) = self.listening.join_next() => {
                     let Err(why) = closed?;
                     return Err(service.error(&format!("lost a socket: {why}")));
@@ -134,30 +111,26 @@ impl Audience {
             if told > before {
                 (before, since) = (told, Instant::now());
             } else if since.elapsed() > SILENCE {
-                let what =
-                    format!("told {told} of {wanted} outcomes, and then none for {} s", SILENCE.as_secs());
-                return Err(service.error(&what));
+                let silence = SILENCE.as_secs();
+                return Err(service
+                    .error(&format!("told {told} of {wanted} outcomes, and then none for {silence} s")));
             }
         }
-        self.all_done(service)?;
-        let at = *self.tally.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok(at.unwrap_or_else(Instant::now))
     }
 
     /// Each outcome must be a success: a service that fails quickly is not fast.
     fn all_done(&self, service: &Service) -> Result<(), CliError> {
-        let (told, done) = (self.told(), self.tally.done.load(Relaxed));
+        let (told, done) = (self.told(), self.tally.done());
         if done < told {
-            return Err(
-                service.error(&format!("told {told} outcomes, but Status is true in {done} of them only"))
-            );
+            let what = format!("told {told} outcomes, but Status is true in {done} of them only");
+            return Err(service.error(&what));
         }
         Ok(())
     }
 
     /// That it has heard exactly what was expected, and no outcome twice.
     pub(super) fn no_more(&self, service: &Service) -> Result<(), CliError> {
-        let (told, wanted) = (self.told(), self.tally.wanted.load(Relaxed));
+        let (told, wanted) = (self.told(), self.tally.wanted());
         if told > wanted {
             return Err(service.error(&format!("told {told} outcomes of {wanted} jobs")));
         }

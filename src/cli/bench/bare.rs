@@ -1,35 +1,24 @@
 //! What the servers allow: the same work with nothing around it, no token, no socket, as a measure for the services.
 
-use std::{
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::{
     Collection, IndexModel,
-    bson::{DateTime, Document, RawDocumentBuf, doc, oid::ObjectId},
+    bson::{Document, RawDocumentBuf, doc, oid::ObjectId},
 };
-use redis::{Script, aio::MultiplexedConnection};
-use serde_json::Value;
 
 use super::{
     CliError, Run,
     backlog::Backlog,
+    bare_loop::{IN_FLIGHT, work_off},
     drain::Case,
     job::{EACH_READS, Jobs, Kind, users},
-    report::{Figure, Row, float},
+    row::{Figure, Row, float},
     session::insert,
     stage::{DATABASE, PREFIX, within},
     usage::Cpu,
 };
-
-static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bare_claim.lua")));
-static FINISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bare_finish.lua")));
-
-/// Jobs of one batch, and batches in flight: with more of either, `LREM` walks a longer list.
-const BATCH: usize = 100;
-const IN_FLIGHT: usize = 2;
 
 /// Finds that run at a time, as many as jobs of one queue.
 const FINDS: usize = 64;
@@ -37,9 +26,6 @@ const FINDS: usize = 64;
 /// Documents of one `insert_many`, and bytes of them.
 const INSERT: usize = 100;
 const INSERT_BYTES: usize = 16 << 20;
-
-/// Longer than any batch takes, and than the bench.
-const LOCK_MS: u64 = 600_000;
 
 /// No step of a bare loop takes so long.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -72,7 +58,7 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliE
     let start = Instant::now();
     let working = async {
         match by {
-            "bare loop" => work(run, &characters, &jobs).await,
+            "bare loop" => work_off(&run.stage.redis, &characters, case.kind.queue()).await,
             "bare finds" => find(&characters, &jobs, case.jobs).await,
             _ => insert_all(&characters, &jobs, case.jobs).await,
         }
@@ -84,55 +70,6 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliE
     row.add(Figure::JobsPerS, float(case.jobs as u64) / took.as_secs_f64());
     row.extend(after.since(&before, case.jobs as u64));
     Ok(Some(row))
-}
-
-/// Two loops of: claim, insert, finish.
-async fn work(run: &Run<'_>, characters: &Collection<Document>, jobs: &Jobs) -> Result<(), CliError> {
-    let loops = (0..IN_FLIGHT).map(|n| work_off(run.stage.redis.clone(), characters, jobs.kind, n));
-    futures_util::future::try_join_all(loops).await.map(drop)
-}
-
-async fn work_off(
-    mut redis: MultiplexedConnection,
-    characters: &Collection<Document>,
-    kind: Kind,
-    token: usize,
-) -> Result<(), CliError> {
-    let prefix = format!("{PREFIX}:{}:", kind.queue());
-    let key = |name: &str| format!("{prefix}{name}");
-    loop {
-        let mut claim = CLAIM.prepare_invoke();
-        claim.key(key("wait")).key(key("active")).arg(&prefix).arg(BATCH).arg(token).arg(LOCK_MS);
-        let claimed: Vec<(String, String)> = claim.invoke_async(&mut redis).await?;
-        if claimed.is_empty() {
-            return Ok(());
-        }
-        let documents = claimed.iter().map(|(_, data)| document(data)).collect::<Result<Vec<_>, _>>()?;
-        characters.insert_many(documents).ordered(false).await?;
-        let mut finish = FINISH.prepare_invoke();
-        finish.key(key("active")).key(key("outcomes")).arg(&prefix).arg(token);
-        finish.arg(r#"{"Message":"Character created correctly","Status":true}"#);
-        for (id, _) in &claimed {
-            finish.arg(id);
-        }
-        let done: usize = finish.invoke_async(&mut redis).await?;
-        if done != claimed.len() {
-            return Err("the bare loop lost a lock".into());
-        }
-    }
-}
-
-fn document(data: &str) -> Result<Document, serde_json::Error> {
-    let mut data: Value = serde_json::from_str(data)?;
-    let mut text = |name: &str| match data[name].take() {
-        Value::String(text) => text,
-        _ => String::new(),
-    };
-    let now = DateTime::now();
-    Ok(doc! {
-        "_id": ObjectId::new(), "Name": text("Name"), "Description": text("Description"), "Image": text("Image"),
-        "Image_Real": text("Image_Real"), "User_Id": text("Id"), "createdAt": now, "updatedAt": now,
-    })
 }
 
 /// The finds of `count` reads.

@@ -7,9 +7,10 @@ use tokio::time::sleep;
 use super::{
     CliError, Run,
     audience::Audience,
+    candidate::Candidate,
     job::{Kind, users},
-    report::{Figure, Row, float},
-    service::{Candidate, Service},
+    row::{Figure, Row, float},
+    service::Service,
 };
 
 /// Sockets before that are not counted, for what is made once.

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use super::{
     CliError, Run,
+    candidate::Candidate,
     job::{Jobs, Kind, users},
-    report::{Figure, Row, float},
-    service::Candidate,
+    row::{Figure, Row, float},
     session::Session,
 };
 

@@ -6,10 +6,10 @@ use tokio::time::sleep;
 
 use super::{
     CliError, Run,
+    candidate::Candidate,
     drain::warm_up,
     job::{Jobs, Kind, users},
-    report::Row,
-    service::Candidate,
+    row::Row,
     session::Session,
 };
 

@@ -8,15 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError, Run,
+    candidate::Candidate,
     job::{Jobs, Kind, users},
     pace::Pace,
-    report::{Figure, Row},
-    service::Candidate,
+    row::{Figure, Row},
     session::Session,
 };
 
-/// Jobs of one user in a second, at the most: far enough apart that their outcomes do not overtake each other.
+/// Jobs of one user in a second: far enough apart that their outcomes do not overtake each other.
 const EACH: f64 = 10.0;
+
+/// Users at the most; each has more jobs then.
+const USERS: f64 = 500.0;
 
 /// Jobs in a second that one producer adds.
 const PRODUCER: f64 = 2_000.0;
@@ -36,7 +39,7 @@ pub(super) async fn latency(
     run.progress.step(format!("{OF} {case}, {}: {rate:.0} jobs/s for {seconds} s", candidate.name()));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
     let (user_count, count, producers) = (
-        (rate / EACH).ceil().max(2.0) as usize,
+        (rate / EACH).ceil().clamp(2.0, USERS) as usize,
         (rate * f64::from(seconds)).ceil() as usize,
         (rate / PRODUCER).ceil().min(4.0) as usize,
     );

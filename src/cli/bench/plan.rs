@@ -5,6 +5,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{
     CliError, Run,
     bare::bare,
+    candidate::Candidate,
     connections::connections,
     drain::{Case, drain},
     growth::growth,
@@ -12,8 +13,8 @@ use super::{
     latency::latency,
     machine::Machine,
     options::What,
-    report::{Figure, Report},
-    service::Candidate,
+    report::Report,
+    row::Figure,
 };
 
 /// Open files beside one for each socket, of the bench and of a service.

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::report::{Figure, Report, Row, number};
+use super::{
+    report::Report,
+    row::{Figure, Row, number},
+};
 
 const WIDTH: f64 = 760.0;
 const LABELS: f64 = 330.0;

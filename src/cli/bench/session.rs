@@ -11,8 +11,9 @@ use super::{
     CliError, Run,
     audience::Audience,
     backlog::Backlog,
+    candidate::Candidate,
     job::{EACH_READS, Jobs, Kind},
-    service::{Candidate, Service},
+    service::Service,
     stage::within,
     usage::Cpu,
 };

@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 
 use super::{
     CliError,
-    report::{Figure, float},
+    row::{Figure, float},
     stage::{Stage, within},
 };
 
