@@ -156,7 +156,7 @@ async fn tombstones_go_when_their_time_is_over() {
 }
 
 /// What mongod has done in `database` since its profiler was turned on: the kinds of operation, in order.
-async fn operations(database: &Database) -> Vec<String> {
+pub async fn operations(database: &Database) -> Vec<String> {
     database.run_command(doc! { "profile": 0 }).await.unwrap();
     let ours = ["Characters", "Octavo_Deleted"].map(|name| format!("{}.{name}", database.name()));
     let profile = database.collection::<Document>("system.profile");

@@ -4,8 +4,10 @@
 
 mod app;
 mod connection;
+mod cut_off;
 mod effects;
 mod evidence;
+mod gathering;
 mod letters;
 mod logs;
 mod once;

@@ -53,7 +53,7 @@ pub trait Store: Send + Sync {
 }
 
 /// Why a store did not do as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// It is not there, or too slow, or changing its leader: the same may succeed later.
     #[error("the store of characters is not available: {0}")]

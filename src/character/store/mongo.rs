@@ -1,6 +1,10 @@
 //! Characters in MongoDB, in the platform's own collection.
 
+mod batch;
 mod effects;
+mod error;
+mod gather;
+mod together;
 
 use std::time::Duration;
 
@@ -9,14 +13,18 @@ use futures_util::TryStreamExt;
 use mongodb::{
     Client, Collection, IndexModel,
     bson::{DateTime, Document, doc, oid::ObjectId},
-    error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure},
+    error::{Error, ErrorKind},
     options::{Acknowledgment, ClientOptions, WriteConcern},
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 pub use self::effects::TOMBSTONES;
-use self::effects::{Effects, MARKS};
+use self::{
+    effects::Effects,
+    error::{is_transient, is_unreachable},
+    together::Target,
+};
 use super::{Store, StoreError};
 use crate::{
     auth::Caller,
@@ -31,8 +39,8 @@ use crate::{
 /// The collection's name.
 pub const COLLECTION: &str = "Characters";
 
-/// MongoDB's code for a second document with the same `_id`.
-const DUPLICATE_KEY: i32 = 11000;
+/// What the parts of a write take that are as long in every one, and some more.
+const OVERHEAD: usize = 512;
 
 /// The collection `Characters` of the database that the connection string names, and the tombstones beside it.
 pub struct MongoStore {
@@ -96,21 +104,21 @@ impl MongoStore {
         let characters = database.collection(COLLECTION);
         let effects = patiently(async || {
             characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
-            Effects::open(&database).await
+            Effects::open(&database, config.timeout).await
         });
         Ok(Self { effects: effects.await?, characters, timeout: config.timeout })
     }
 
     /// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
-    async fn run<T: Send + 'static>(
+    async fn run<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
-        operation: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Result<T, Error> {
+        operation: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E> {
         let running = tokio::spawn(operation);
         match tokio::time::timeout(self.timeout, running).await {
             Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(Error::custom(panic.to_string())),
-            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            Ok(Err(panic)) => Err(Error::custom(panic.to_string()).into()),
+            Err(_) => Err(Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut)).into()),
         }
     }
 
@@ -136,9 +144,8 @@ impl Store for MongoStore {
         let (characters, filter) = (self.characters.clone(), translate(caller, filter));
         let find = async move {
             let newest = doc! { "createdAt": -1, "_id": -1 };
-            let found =
-                characters.find(filter).sort(newest).limit(limit.into()).projection(doc! { MARKS: 0 });
-            found.await?.try_collect::<Vec<_>>().await
+            // Marks come too, and are left out here: a projection would have the server copy the images.
+            characters.find(filter).sort(newest).limit(limit.into()).await?.try_collect::<Vec<_>>().await
         };
         let stored = self.run(find).await?;
         Ok(stored.into_iter().map(Character::from).collect())
@@ -152,16 +159,20 @@ impl Store for MongoStore {
         at: DateTime,
         job: ObjectId,
     ) -> Result<bool, StoreError> {
-        let mut set: Document =
-            changes.into_fields().map(|(field, value)| (field.to_owned(), value.into())).collect();
+        let mut bytes = OVERHEAD;
+        let mut set: Document = changes
+            .into_fields()
+            .inspect(|(_, value)| bytes += value.len())
+            .map(|(field, value)| (field.to_owned(), value.into()))
+            .collect();
         set.insert("updatedAt", at);
-        let (effects, user) = (self.effects.clone(), caller.user().to_owned());
-        Ok(self.run(effects.update(user, id, set, job)).await?)
+        let target = Target { user: caller.user().to_owned(), id, job };
+        self.run(self.effects.clone().update(target, set, bytes)).await
     }
 
     async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError> {
-        let (effects, user) = (self.effects.clone(), caller.user().to_owned());
-        Ok(self.run(effects.delete(user, id, job)).await?)
+        let target = Target { user: caller.user().to_owned(), id, job };
+        self.run(self.effects.clone().delete(target)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -189,16 +200,15 @@ fn own(user: &str, id: ObjectId) -> Document {
 
 /// The filter in MongoDB's language; the caller's id is a condition of its own beside what was asked for.
 fn translate(caller: &Caller, filter: &CharacterFilter) -> Document {
-    let mut all = vec![doc! { "User_Id": caller.user() }];
-    all.extend(filter.0.iter().map(|condition| match condition {
-        Condition::Id(ids) => doc! { "_id": { "$in": ids } },
-        Condition::Text(field, values) => doc! { field.name(): { "$in": values } },
-    }));
-    doc! { "$and": all }
-}
-
-fn is_duplicate(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
+    let mut all = doc! { "User_Id": caller.user() };
+    if !filter.0.is_empty() {
+        let condition = |condition: &Condition| match condition {
+            Condition::Id(ids) => doc! { "_id": { "$in": ids } },
+            Condition::Text(field, values) => doc! { field.name(): { "$in": values } },
+        };
+        all.insert("$and", filter.0.iter().map(condition).collect::<Vec<_>>());
+    }
+    all
 }
 
 /// Tries several times while MongoDB says that it will do this in a moment: when it changes its leader, say.
@@ -219,42 +229,16 @@ async fn patiently<T>(mut operation: impl AsyncFnMut() -> Result<T, Error>) -> R
     operation().await
 }
 
-fn is_unreachable(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
-}
-
-fn is_transient(error: &Error) -> bool {
-    error.contains_label(RETRYABLE_WRITE_ERROR)
-        || match &*error.kind {
-            ErrorKind::Io(_)
-            | ErrorKind::ServerSelection { .. }
-            | ErrorKind::ConnectionPoolCleared { .. }
-            | ErrorKind::DnsResolve { .. }
-            | ErrorKind::Custom(_) => true,
-            ErrorKind::Command(command) => TRANSIENT_CODES.contains(&command.code),
-            ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
-                TRANSIENT_CODES.contains(&concern.code)
-            }
-            ErrorKind::Write(WriteFailure::WriteError(write)) => TRANSIENT_CODES.contains(&write.code),
-            _ => false,
-        }
-}
-
-impl From<Error> for StoreError {
-    fn from(error: Error) -> Self {
-        let reason = error.kind.to_string();
-        if is_transient(&error) { Self::Unavailable(reason) } else { Self::Rejected(reason) }
-    }
-}
-
-/// Codes of a server that is starting, stopping, or changing its leader, of operations that took too long, and of a full
-/// disk. Source: the retryable errors of MongoDB's specification "Retryable Reads", `MaxTimeMSExpired` (50), and
-/// `OutOfDiskSpace` (14031).
-const TRANSIENT_CODES: [i32; 16] =
-    [6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031];
-
 fn epoch() -> DateTime {
     DateTime::from_millis(0)
+}
+
+impl Stored {
+    /// About as many bytes as the document has.
+    fn bytes(&self) -> usize {
+        let Self { name, description, image, image_real, user, .. } = self;
+        OVERHEAD + [name, description, image, image_real, user].map(String::len).iter().sum::<usize>()
+    }
 }
 
 impl From<Character> for Stored {

@@ -3,6 +3,8 @@
 //! An update marks the document with its job, in the same write. A delete lays a tombstone, which keeps the marks, before
 //! it removes what it has seen. Each operation may end at any `await`, and be run again from the start.
 
+use std::time::Duration;
+
 use mongodb::{
     Collection, Database, IndexModel,
     bson::{DateTime, Document, doc, oid::ObjectId},
@@ -11,8 +13,14 @@ use mongodb::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{COLLECTION, Stored, is_duplicate, own};
-use crate::character::store::EVIDENCE_KEPT;
+use super::{
+    COLLECTION, Stored, batch,
+    error::is_duplicate,
+    gather::Gather,
+    own,
+    together::{self, Fate, Target},
+};
+use crate::character::store::{EVIDENCE_KEPT, StoreError};
 
 /// The jobs that changed a document last. Creates do not write it, and reads do not give it.
 pub(super) const MARKS: &str = "octavo_jobs";
@@ -26,11 +34,14 @@ pub const TOMBSTONES: &str = "Octavo_Deleted";
 /// How often a delete looks again, after an update came between its look and its removal.
 const LOOKS: u32 = 20;
 
-/// The collections of characters and of tombstones.
+/// The collections of characters and of tombstones, and what is gathered for them.
 #[derive(Clone)]
 pub(super) struct Effects {
     characters: Collection<Stored>,
     tombstones: Collection<Document>,
+    inserts: Gather<Stored, bool>,
+    updates: Gather<(Target, Document), Fate>,
+    deletes: Gather<Target, Fate>,
 }
 
 /// What a delete looks at before it removes a document: its [`MARKS`].
@@ -41,31 +52,40 @@ struct Marks {
 }
 
 impl Effects {
-    /// The collections in `database`; tombstones go when their time is over.
-    pub(super) async fn open(database: &Database) -> Result<Self, Error> {
+    /// The collections in `database`; tombstones go when their time is over. A batch that takes longer than `patience`
+    /// does not hold up others.
+    pub(super) async fn open(database: &Database, patience: Duration) -> Result<Self, Error> {
         let tombstones = database.collection(TOMBSTONES);
-        let at_once = IndexOptions::builder().expire_after(std::time::Duration::ZERO).build();
+        let at_once = IndexOptions::builder().expire_after(Duration::ZERO).build();
         let expires = IndexModel::builder().keys(doc! { "expires": 1 }).options(at_once).build();
         tombstones.create_index(expires).await?;
-        Ok(Self { characters: database.collection(COLLECTION), tombstones })
+        let characters: Collection<Stored> = database.collection(COLLECTION);
+        let (all, graves) = (characters.clone(), tombstones.clone());
+        let deletes =
+            Gather::new(patience, move |targets| together::delete(all.clone(), graves.clone(), targets));
+        let all = characters.clone();
+        let updates = Gather::new(patience, move |updates| together::update(all.clone(), updates));
+        let all = characters.clone();
+        let inserts = Gather::new(patience, move |new: Vec<Stored>| {
+            let all = all.clone();
+            async move { batch::insert(&all, &new).await }
+        });
+        Ok(Self { characters, tombstones, inserts, updates, deletes })
     }
 
     /// Inserts `character`, unless it was there and was deleted since then; `false` when its id is another's.
-    pub(super) async fn create(self, character: Stored, sole_until: DateTime) -> Result<bool, Error> {
+    pub(super) async fn create(self, character: Stored, sole_until: DateTime) -> Result<bool, StoreError> {
         let tombstone = tombstone(&character.user, character.id);
         let own = own(&character.user, character.id);
         let again = || DateTime::now() >= sole_until;
         let mut deleted = again() && exists(&self.tombstones, tombstone.clone()).await?;
         if !deleted {
-            match self.characters.insert_one(&character).await {
-                Ok(_) => {}
-                Err(error) if is_duplicate(&error) => {
-                    let there = exists(&self.characters, own.clone()).await?;
-                    if !there && !exists(&self.tombstones, tombstone.clone()).await? {
-                        return Ok(false);
-                    }
+            let bytes = character.bytes();
+            if !self.inserts.ask(character, bytes).await? {
+                let there = exists(&self.characters, own.clone()).await?;
+                if !there && !exists(&self.tombstones, tombstone.clone()).await? {
+                    return Ok(false);
                 }
-                Err(error) => return Err(error),
             }
             // Another run may have made the character, and its user deleted it, while this insert was on its way.
             deleted = again() && exists(&self.tombstones, tombstone).await?;
@@ -76,70 +96,70 @@ impl Effects {
         Ok(true)
     }
 
-    /// Applies `set` to the user's character, unless `job` has done so; `false` when there is none.
+    /// Applies `set`, of about `bytes`, to the user's character, unless the job has done so; `false` when there is none.
     pub(super) async fn update(
         self,
-        user: String,
-        id: ObjectId,
+        target: Target,
         set: Document,
-        job: ObjectId,
-    ) -> Result<bool, Error> {
-        let with_marks = |marks: Document| own(&user, id).into_iter().chain(marks).collect::<Document>();
-        let unmarked = with_marks(doc! { MARKS: { "$ne": job } });
-        let mark = doc! { MARKS: { "$each": [job], "$slice": -MARKS_KEPT } };
-        let updated = self.characters.update_one(unmarked, doc! { "$set": set, "$push": mark }).await?;
-        if updated.matched_count == 1 {
+        bytes: usize,
+    ) -> Result<bool, StoreError> {
+        if self.updates.ask((target.clone(), set), bytes).await? == Fate::Done {
             return Ok(true);
         }
+        let Target { user, id, job } = target;
+        let marked = own(&user, id).into_iter().chain(doc! { MARKS: job }).collect();
         // In this order: a delete lays the tombstone first.
-        let marked = tombstone(&user, id).into_iter().chain(doc! { "updates": job }).collect();
-        Ok(exists(&self.characters, with_marks(doc! { MARKS: job })).await?
-            || exists(&self.tombstones, marked).await?)
+        let buried = tombstone(&user, id).into_iter().chain(doc! { "updates": job }).collect();
+        Ok(exists(&self.characters, marked).await? || exists(&self.tombstones, buried).await?)
     }
 
     /// Removes the user's character; `false` when there is none, or another job has removed it.
-    pub(super) async fn delete(self, user: String, id: ObjectId, job: ObjectId) -> Result<bool, Error> {
+    pub(super) async fn delete(self, target: Target) -> Result<bool, StoreError> {
+        match self.deletes.ask(target.clone(), 0).await? {
+            Fate::Done => Ok(true),
+            Fate::Missing => Ok(self.own_up(&target).await?),
+            Fate::Unclear => Ok(self.delete_alone(&target).await?),
+        }
+    }
+
+    async fn delete_alone(&self, target: &Target) -> Result<bool, Error> {
         for _ in 0..LOOKS {
-            let seen: Option<Marks> = find(&self.characters, own(&user, id), doc! { MARKS: 1 }).await?;
-            let Some(Marks { jobs }) = seen else {
-                return self.own_up(&user, id, job).await;
+            let there = find(&self.characters, own(&target.user, target.id), doc! { MARKS: 1 }).await?;
+            let Some(Marks { jobs }) = there else {
+                return self.own_up(target).await;
             };
-            let new = self.lay(&user, id, job, jobs.as_deref().unwrap_or_default()).await?;
-            // An update that came between has left a mark that the tombstone lacks. `null` finds what has none.
-            let seen = own(&user, id).into_iter().chain(doc! { MARKS: jobs }).collect();
-            if self.characters.delete_one(seen).await?.deleted_count == 1 {
-                return Ok(new || self.take_over(&user, id, job).await?);
+            let new = self.lay(target, jobs.as_deref().unwrap_or_default()).await?;
+            if self.characters.delete_one(seen(target, jobs.as_deref())).await?.deleted_count == 1 {
+                return Ok(new || self.take_over(target).await?);
             }
         }
         Err(Error::custom("the character changes faster than it can be deleted"))
     }
 
     /// Lays a tombstone, or adds the marks to the one that is there; gives whether it is new.
-    async fn lay(&self, user: &str, id: ObjectId, job: ObjectId, marks: &[ObjectId]) -> Result<bool, Error> {
-        let mut laid = tombstone(user, id);
-        laid.extend(doc! { "job": job, "expires": expires(), "updates": marks });
-        match self.tombstones.insert_one(laid).await {
+    async fn lay(&self, target: &Target, marks: &[ObjectId]) -> Result<bool, Error> {
+        match self.tombstones.insert_one(laid(target, marks)).await {
             Err(error) if is_duplicate(&error) => {
                 let add = doc! { "$addToSet": { "updates": { "$each": marks } } };
-                self.tombstones.update_one(tombstone(user, id), add).await?;
+                self.tombstones.update_one(tombstone(&target.user, target.id), add).await?;
                 Ok(false)
             }
             other => other.map(|_| true),
         }
     }
 
-    /// Makes `job` the one that deleted, after it removed a document for which another job had laid the tombstone;
+    /// Makes the job the one that deleted, after it removed a document for which another job had laid the tombstone;
     /// `false` when that one has said that it did.
-    async fn take_over(&self, user: &str, id: ObjectId, job: ObjectId) -> Result<bool, Error> {
+    async fn take_over(&self, Target { user, id, job }: &Target) -> Result<bool, Error> {
         let open = doc! { "$or": [{ "job": job }, { "told": { "$exists": false } }] };
-        let open = tombstone(user, id).into_iter().chain(open).collect::<Document>();
+        let open = tombstone(user, *id).into_iter().chain(open).collect::<Document>();
         let take = doc! { "$set": { "job": job, "expires": expires() } };
         Ok(self.tombstones.update_one(open, take).await?.matched_count == 1)
     }
 
-    /// Whether `job` deleted what is not there; if so, no other job can take that over any more.
-    async fn own_up(&self, user: &str, id: ObjectId, job: ObjectId) -> Result<bool, Error> {
-        let laid = tombstone(user, id).into_iter().chain(doc! { "job": job }).collect::<Document>();
+    /// Whether the job deleted what is not there; if so, no other job can take that over any more.
+    async fn own_up(&self, Target { user, id, job }: &Target) -> Result<bool, Error> {
+        let laid = tombstone(user, *id).into_iter().chain(doc! { "job": job }).collect::<Document>();
         let told = self.tombstones.update_one(laid, doc! { "$set": { "told": true } }).await?;
         Ok(told.matched_count == 1)
     }
@@ -148,6 +168,30 @@ impl Effects {
 /// Finds the tombstone of a character of `user`: nobody can lay one for a character of somebody else.
 fn tombstone(user: &str, id: ObjectId) -> Document {
     doc! { "_id": { "character": id, "user": user } }
+}
+
+/// The tombstone of a character that is deleted now, with its `marks`.
+pub(super) fn laid(Target { user, id, job }: &Target, marks: &[ObjectId]) -> Document {
+    let mut laid = tombstone(user, *id);
+    laid.extend(doc! { "job": job, "expires": expires(), "updates": marks });
+    laid
+}
+
+/// Finds the character while it has the `marks` that were seen: an update that came between has left one that the tombstone
+/// lacks.
+pub(super) fn seen(Target { user, id, .. }: &Target, marks: Option<&[ObjectId]>) -> Document {
+    // `null` finds what has none.
+    own(user, *id).into_iter().chain(doc! { MARKS: marks }).collect()
+}
+
+/// Finds the character unless the job has updated it.
+pub(super) fn unmarked(Target { user, id, job }: &Target) -> Document {
+    own(user, *id).into_iter().chain(doc! { MARKS: { "$ne": job } }).collect()
+}
+
+/// Changes a character for `job`, and says so in it.
+pub(super) fn marked(set: Document, job: ObjectId) -> Document {
+    doc! { "$set": set, "$push": { MARKS: { "$each": [job], "$slice": -MARKS_KEPT } } }
 }
 
 fn expires() -> DateTime {

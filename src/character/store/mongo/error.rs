@@ -1,0 +1,58 @@
+//! What MongoDB's errors mean: whether the same may succeed later.
+
+use mongodb::error::{
+    Error, ErrorKind, IndexedWriteError, InsertManyError, RETRYABLE_WRITE_ERROR, WriteFailure,
+};
+
+use crate::character::store::StoreError;
+
+/// MongoDB's code for a second document with the same `_id`.
+pub(super) const DUPLICATE_KEY: i32 = 11000;
+
+/// Codes of a server that is starting, stopping, or changing its leader, of operations that took too long, and of a full
+/// disk. Source: the retryable errors of MongoDB's specification "Retryable Reads", `MaxTimeMSExpired` (50), and
+/// `OutOfDiskSpace` (14031).
+const TRANSIENT_CODES: [i32; 16] =
+    [6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031];
+
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
+}
+
+/// Whether no server was found at all.
+pub(super) fn is_unreachable(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
+}
+
+/// Whether the same may succeed later.
+pub(super) fn is_transient(error: &Error) -> bool {
+    error.contains_label(RETRYABLE_WRITE_ERROR)
+        || match &*error.kind {
+            ErrorKind::Io(_)
+            | ErrorKind::ServerSelection { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::DnsResolve { .. }
+            | ErrorKind::Custom(_) => true,
+            ErrorKind::Command(command) => TRANSIENT_CODES.contains(&command.code),
+            ErrorKind::InsertMany(InsertManyError { write_concern_error: Some(concern), .. })
+            | ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
+                TRANSIENT_CODES.contains(&concern.code)
+            }
+            ErrorKind::Write(WriteFailure::WriteError(write)) => TRANSIENT_CODES.contains(&write.code),
+            _ => false,
+        }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        let reason = error.kind.to_string();
+        if is_transient(&error) { Self::Unavailable(reason) } else { Self::Rejected(reason) }
+    }
+}
+
+impl From<IndexedWriteError> for StoreError {
+    fn from(error: IndexedWriteError) -> Self {
+        let reason = format!("Error code {}: {}", error.code, error.message);
+        if TRANSIENT_CODES.contains(&error.code) { Self::Unavailable(reason) } else { Self::Rejected(reason) }
+    }
+}

@@ -1,0 +1,215 @@
+//! Gathers what many ask for at the same time, so that it goes to the server together.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::character::store::StoreError;
+
+/// As many go together.
+const BATCH: usize = 128;
+
+/// Bytes that go together, unless a single one has more: a message to MongoDB has 48 MB at the most, a command 16 MB.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Batches under way: the server works on one while the next is written and the last one is read.
+const IN_FLIGHT: usize = 2;
+
+/// What is asked for while all batches are under way goes together in the next one. Nothing waits for more to come.
+pub(super) struct Gather<T, R>(Arc<Shared<T, R>>);
+
+struct Shared<T, R> {
+    queue: Mutex<Queue<T, R>>,
+    batch: Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Answers<R>> + Send + Sync>,
+    patience: Duration,
+}
+
+/// One for each that was asked for, in the same order.
+pub(super) type Answers<R> = Vec<Result<R, StoreError>>;
+
+struct Queue<T, R> {
+    waiting: VecDeque<Waiting<T, R>>,
+    in_flight: usize,
+}
+
+struct Waiting<T, R> {
+    item: T,
+    bytes: usize,
+    answer: Answer<R>,
+}
+
+type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
+
+impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
+    /// Has `batch` do what gathers; a batch that takes longer than `patience` is not waited for by the next ones.
+    pub(super) fn new<F>(patience: Duration, batch: impl Fn(Vec<T>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Answers<R>> + Send + 'static,
+    {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), in_flight: 0 });
+        Self(Arc::new(Shared { queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
+    }
+
+    /// Asks for `item`, of about `bytes`, with whatever else is asked for; gives the answer for this one.
+    pub(super) async fn ask(&self, item: T, bytes: usize) -> Result<R, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.add(Waiting { item, bytes, answer }) {
+            tokio::spawn(Arc::clone(&self.0).work());
+        }
+        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the batch was broken off".to_owned())))
+    }
+}
+
+impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
+    /// Adds to the queue; gives whether one more batch is to be under way.
+    fn add(&self, waiting: Waiting<T, R>) -> bool {
+        let mut queue = self.lock();
+        queue.waiting.push_back(waiting);
+        let starts = queue.in_flight < IN_FLIGHT;
+        queue.in_flight += usize::from(starts);
+        starts
+    }
+
+    /// Takes one batch after the other, until nothing waits.
+    async fn work(self: Arc<Self>) {
+        // Who is about to ask gets to it first.
+        tokio::task::yield_now().await;
+        while let Some((items, answers)) = self.next() {
+            let batch = (self.batch)(items);
+            // Of its own, so that a panic ends nothing else, and a driver future is never dropped halfway (RUST-937).
+            let running = tokio::spawn(async move {
+                for (answer, result) in answers.into_iter().zip(batch.await) {
+                    if answer.send(result).is_err() {
+                        tracing::debug!("nobody waits for this answer of the store any more");
+                    }
+                }
+            });
+            match tokio::time::timeout(self.patience, running).await {
+                Ok(Ok(())) => {}
+                Ok(Err(panic)) => tracing::error!(%panic, "a batch was broken off"),
+                Err(_) => tracing::warn!("a batch gets no answer: the next ones do not wait for it"),
+            }
+        }
+    }
+
+    fn next(&self) -> Option<(Vec<T>, Vec<Answer<R>>)> {
+        let mut queue = self.lock();
+        let mut bytes = 0;
+        let fits = |waiting: &&Waiting<T, R>| {
+            bytes += waiting.bytes;
+            bytes <= BATCH_BYTES
+        };
+        let count = queue.waiting.iter().take(BATCH).take_while(fits).count().max(1).min(queue.waiting.len());
+        if count == 0 {
+            queue.in_flight -= 1;
+            return None;
+        }
+        Some(queue.waiting.drain(..count).map(|Waiting { item, answer, .. }| (item, answer)).unzip())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T, R>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T, R> Clone for Gather<T, R> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    /// Batches of numbers that end when `go` allows; gives what came together.
+    fn gather(go: &Arc<Semaphore>, patience: Duration) -> (Gather<usize, usize>, Arc<Mutex<Vec<usize>>>) {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let (go, seen) = (Arc::clone(go), Arc::clone(&sizes));
+        let gather = Gather::new(patience, move |items: Vec<usize>| {
+            seen.lock().unwrap().push(items.len());
+            let go = Arc::clone(&go);
+            async move {
+                go.acquire().await.unwrap().forget();
+                assert!(!items.contains(&usize::MAX), "a panic in a batch");
+                items.into_iter().map(Ok).collect()
+            }
+        });
+        (gather, sizes)
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_while_batches_are_under_way_goes_together() {
+        let go = Arc::new(Semaphore::new(0));
+        let (gather, sizes) = gather(&go, PATIENCE);
+        let early: Vec<_> = (0..IN_FLIGHT)
+            .map(|n| {
+                let gather = gather.clone();
+                tokio::spawn(async move { gather.ask(n, 1).await })
+            })
+            .collect();
+        while sizes.lock().unwrap().is_empty() || !gather.0.lock().waiting.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        go.add_permits(100);
+        let many = join_all((0..BATCH + 10).map(|n| gather.ask(n, 1))).await;
+        for (n, answer) in many.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), n);
+        }
+        for (n, answer) in early.into_iter().enumerate() {
+            assert_eq!(answer.await.unwrap().unwrap(), n);
+        }
+        assert!(sizes.lock().unwrap().len() <= 2 * IN_FLIGHT, "{sizes:?}");
+        assert!(sizes.lock().unwrap().iter().all(|size| *size <= BATCH), "{sizes:?}");
+        assert_eq!(gather.0.lock().in_flight, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_large_goes_in_batches_of_its_own() {
+        let (gather, sizes) = gather(&Arc::new(Semaphore::new(100)), PATIENCE);
+        let large = [BATCH_BYTES * 2, 1, BATCH_BYTES, BATCH_BYTES / 2, BATCH_BYTES / 2, 1];
+        join_all(large.iter().map(|bytes| gather.ask(0, *bytes))).await;
+        assert_eq!(*sizes.lock().unwrap(), [1, 1, 1, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_for_its_batch_only() {
+        let (gather, _) = gather(&Arc::new(Semaphore::new(100)), PATIENCE);
+        for _ in 0..2 * IN_FLIGHT {
+            let broken = join_all([1, usize::MAX].map(|n| gather.ask(n, 1))).await;
+            for answer in broken {
+                assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+            }
+        }
+        assert_eq!(gather.ask(7, 1).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_batch_without_an_answer_does_not_hold_up_the_next() {
+        let go = Arc::new(Semaphore::new(0));
+        let (gather, sizes) = gather(&go, Duration::from_millis(1));
+        let silent: Vec<_> = (0..3 * IN_FLIGHT)
+            .map(|n| {
+                let gather = gather.clone();
+                tokio::spawn(async move { gather.ask(n, BATCH_BYTES).await })
+            })
+            .collect();
+        while sizes.lock().unwrap().len() < 3 * IN_FLIGHT {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        go.add_permits(100);
+        for (n, answer) in silent.into_iter().enumerate() {
+            assert_eq!(answer.await.unwrap().unwrap(), n, "it is answered when the batch ends after all");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Updates and deletes of many characters at once, as far as the server's answer for all of them is each one's own.
+
+use std::collections::HashMap;
+
+use mongodb::{
+    Collection,
+    bson::{Document, doc, oid::ObjectId},
+    error::Error,
+};
+use serde::Deserialize;
+
+use super::{
+    Stored,
+    batch::{self, Kind, Written},
+    effects::{MARKS, laid, marked, seen, unmarked},
+    gather::Answers,
+};
+use crate::character::store::StoreError;
+
+/// A job, and the character of a user that it is about.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) user: String,
+    pub(super) id: ObjectId,
+    pub(super) job: ObjectId,
+}
+
+/// What became of one of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is done.
+    Done,
+    /// There is no such character.
+    Missing,
+    /// It is to be asked for again, alone.
+    Unclear,
+}
+
+/// A character that is there.
+#[derive(Deserialize)]
+struct Found {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    #[serde(rename = "User_Id")]
+    user: String,
+    #[serde(rename = "octavo_jobs")]
+    marks: Option<Vec<ObjectId>>,
+}
+
+/// Applies to each target what is to be set there.
+pub(super) async fn update(
+    characters: Collection<Stored>,
+    updates: Vec<(Target, Document)>,
+) -> Answers<Fate> {
+    let (targets, sets): (Vec<_>, Vec<_>) = updates.into_iter().unzip();
+    let set = |(target, set): (&Target, _)| doc! { "q": unmarked(target), "u": marked(set, target.job) };
+    let statements = targets.iter().zip(sets).map(set).collect();
+    let written = async {
+        let Written { n, refused } = batch::write(&characters, Kind::Update, statements).await?;
+        // Where the count falls short, their marks tell which were made.
+        let short = n + refused.len() < targets.len();
+        let there = if short { Some(look(&characters, &targets).await?) } else { None };
+        Ok::<_, Error>((there, refused))
+    };
+    let (there, refused) = match written.await {
+        Ok(written) => written,
+        Err(error) => return vec![Err(error.into()); targets.len()],
+    };
+    let fate = |target| there.as_ref().map_or(Fate::Done, |there| there.updated(target));
+    let mut fates: Vec<_> = targets.iter().map(|target| Ok(fate(target))).collect();
+    for error in refused {
+        if let Some(fate) = fates.get_mut(error.index) {
+            *fate = Err(error.into());
+        }
+    }
+    fates
+}
+
+/// Looks at the characters, lays their tombstones, and removes what it has seen.
+pub(super) async fn delete(
+    characters: Collection<Stored>,
+    tombstones: Collection<Document>,
+    targets: Vec<Target>,
+) -> Answers<Fate> {
+    let there = match look(&characters, &targets).await {
+        Ok(there) => there,
+        Err(error) => return vec![Err(error.into()); targets.len()],
+    };
+    let mut fates = vec![Ok(Fate::Missing); targets.len()];
+    let found: Vec<_> =
+        targets.iter().enumerate().filter_map(|(n, target)| Some((n, target, there.of(target)?))).collect();
+    let graves: Vec<_> = found.iter().map(|(_, target, found)| laid(target, found.marks())).collect();
+    if found.is_empty() {
+        return fates;
+    }
+    let mut doomed = Vec::new();
+    for (found, laid) in found.iter().zip(batch::insert(&tombstones, &graves).await) {
+        if matches!(laid, Ok(true)) {
+            doomed.push(*found);
+        }
+        // Where another delete has laid one, the two settle which of them deletes.
+        fates[found.0] = laid.map(|_| Fate::Unclear);
+    }
+    let removed = match batch::write(&characters, Kind::Delete, removals(&doomed)).await {
+        Ok(Written { n, .. }) if n == doomed.len() => Ok(Fate::Done),
+        // An update has come between somewhere.
+        Ok(_) => Ok(Fate::Unclear),
+        Err(error) => Err(StoreError::from(error)),
+    };
+    for (n, ..) in doomed {
+        fates[n].clone_from(&removed);
+    }
+    fates
+}
+
+/// Statements that remove what was found, as it was seen. Most characters have no marks: they go in one, which costs
+/// the server a third of one for each.
+fn removals(found: &[(usize, &Target, &Found)]) -> Vec<Document> {
+    let (unmarked, marked): (Vec<_>, Vec<_>) = found.iter().partition(|(_, _, found)| found.marks.is_none());
+    let (ids, users): (Vec<_>, Vec<_>) =
+        unmarked.iter().map(|(_, target, _)| (target.id, target.user.as_str())).unzip();
+    let all = doc! { "_id": { "$in": ids }, "User_Id": { "$in": users }, MARKS: null };
+    let mut removals: Vec<_> = marked
+        .iter()
+        .map(|(_, target, found)| doc! { "q": seen(target, found.marks.as_deref()), "limit": 1 })
+        .collect();
+    if !unmarked.is_empty() {
+        removals.push(doc! { "q": all, "limit": 0 });
+    }
+    removals
+}
+
+/// Characters that are there, by their ids.
+struct There(HashMap<ObjectId, Found>);
+
+async fn look(characters: &Collection<Stored>, targets: &[Target]) -> Result<There, Error> {
+    let (ids, users): (Vec<_>, Vec<_>) =
+        targets.iter().map(|target| (target.id, target.user.as_str())).unzip();
+    let filter = doc! { "_id": { "$in": ids }, "User_Id": { "$in": users } };
+    let found = batch::find(characters, filter, doc! { "User_Id": 1, MARKS: 1 }, targets.len()).await?;
+    Ok(There(found.into_iter().map(|found: Found| (found.id, found)).collect()))
+}
+
+impl There {
+    fn of(&self, target: &Target) -> Option<&Found> {
+        self.0.get(&target.id).filter(|found| found.user == target.user)
+    }
+
+    /// What became of an update, seen by its mark.
+    fn updated(&self, target: &Target) -> Fate {
+        let done = self.of(target).is_some_and(|found| found.marks().contains(&target.job));
+        if done { Fate::Done } else { Fate::Unclear }
+    }
+}
+
+impl Found {
+    fn marks(&self) -> &[ObjectId] {
+        self.marks.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,228 @@
+//! Many ask the MongoDB store at once: what they ask for goes to the server together, and each has its own true answer.
+
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+};
+use mongodb::{
+    Database,
+    bson::{DateTime, Document, doc, oid::ObjectId},
+};
+use octavo::character::{
+    Store,
+    model::{Changes, Character},
+    store::{MongoStore, StoreError},
+};
+
+use crate::{
+    effects::{created, delete, rename, there},
+    evidence::operations,
+    stores::{ALONE, character, mongo},
+    support::{caller, database_of, servers, until},
+};
+
+/// How many ask at once.
+pub const MANY: usize = 200;
+
+/// Operations at the most for what would be [`MANY`] or more one by one.
+const FEW: usize = MANY / 10;
+
+struct Fixture {
+    store: MongoStore,
+    database: Database,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let config = servers(&[]);
+        Self { store: mongo(&config).await, database: database_of(&config).await }
+    }
+
+    /// Characters of `u1` that are there.
+    async fn characters(&self, count: usize) -> Vec<Character> {
+        let new: Vec<_> = (0..count).map(|n| character("u1", &format!("c{n}"), 0)).collect();
+        for created in create(&self.store, &new).await {
+            created.unwrap();
+        }
+        new
+    }
+
+    async fn count(&self, filter: Document) -> u64 {
+        self.database.collection::<Document>("Characters").count_documents(filter).await.unwrap()
+    }
+
+    /// Has the server refuse characters of this name.
+    async fn refuse(&self, name: &str) {
+        let validator = doc! { "collMod": "Characters", "validator": { "Name": { "$ne": name } } };
+        self.database.run_command(validator).await.unwrap();
+    }
+
+    async fn profile(&self) {
+        self.database.run_command(doc! { "profile": 2 }).await.unwrap();
+    }
+}
+
+pub async fn create(store: &MongoStore, all: &[Character]) -> Vec<Result<(), StoreError>> {
+    join_all(all.iter().map(|new| store.create(new.clone(), ALONE))).await
+}
+
+#[tokio::test]
+async fn creates_at_once_go_together() {
+    let fixture = Fixture::new().await;
+    fixture.profile().await;
+    fixture.characters(MANY).await;
+    let operations = operations(&fixture.database).await;
+    assert!(operations.len() <= FEW && operations.iter().all(|kind| kind == "insert"), "{operations:?}");
+    assert_eq!(fixture.count(doc! { "User_Id": "u1" }).await, MANY as u64);
+}
+
+#[tokio::test]
+async fn a_character_that_is_too_large_or_refused_by_the_server_fails_alone() {
+    let fixture = Fixture::new().await;
+    fixture.refuse("refused").await;
+    let mut all: Vec<_> = (0..MANY).map(|n| character("u1", &format!("c{n}"), 0)).collect();
+    all[50].image = "x".repeat(17_000_000);
+    all[150].name = "refused".to_owned();
+    for (n, created) in create(&fixture.store, &all).await.into_iter().enumerate() {
+        match n {
+            50 | 150 => assert!(matches!(created, Err(StoreError::Rejected(_))), "{n}: {created:?}"),
+            _ => created.unwrap(),
+        }
+    }
+    assert_eq!(fixture.count(doc! {}).await, MANY as u64 - 2);
+}
+
+#[tokio::test]
+async fn of_creates_at_once_one_whose_id_is_there_succeeds_for_its_owner_only() {
+    let fixture = Fixture::new().await;
+    let mut all = fixture.characters(MANY / 2).await;
+    all.extend((0..MANY / 2).map(|n| character("u1", &format!("new {n}"), 0)));
+    all[0].user = "u2".to_owned();
+    all.extend(all[MANY / 2..].to_vec());
+    for (n, created) in create(&fixture.store, &all).await.into_iter().enumerate() {
+        assert_eq!(created.is_ok(), n != 0, "{n}: {created:?}");
+    }
+    assert_eq!(fixture.count(doc! { "User_Id": "u1" }).await, MANY as u64);
+    assert_eq!(fixture.count(doc! {}).await, MANY as u64);
+}
+
+#[tokio::test]
+async fn deletes_at_once_go_together() {
+    let fixture = Fixture::new().await;
+    let all = fixture.characters(MANY).await;
+    fixture.profile().await;
+    let deleted = join_all(all.iter().map(|old| delete(&fixture.store, old.id, ObjectId::new()))).await;
+    assert_eq!(deleted, [true; MANY]);
+    let operations = operations(&fixture.database).await;
+    assert!(operations.len() <= FEW, "{operations:?}");
+    assert_eq!(fixture.count(doc! {}).await, 0);
+}
+
+#[tokio::test]
+async fn a_delete_that_is_alone_is_a_look_a_tombstone_and_a_removal() {
+    let fixture = Fixture::new().await;
+    let id = created(&fixture.store).await.id;
+    fixture.profile().await;
+    assert!(delete(&fixture.store, id, ObjectId::new()).await);
+    assert_eq!(operations(&fixture.database).await, ["query", "insert", "remove"]);
+}
+
+#[tokio::test]
+async fn deletes_of_what_is_there_and_what_is_not_each_have_their_own_answer() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let all = fixture.characters(MANY).await;
+    for updated in &all[..20] {
+        assert!(rename(store, "u1", updated.id, "new", ObjectId::new()).await);
+    }
+    // Of four: the owner's delete, one of another user, one of what never was there, and one that comes second.
+    let jobs: Vec<_> = all
+        .iter()
+        .enumerate()
+        .map(|(n, old)| match n % 4 {
+            0 => ("u1", old.id),
+            1 => ("u2", old.id),
+            2 => ("u1", ObjectId::new()),
+            _ => ("u1", all[n - 3].id),
+        })
+        .map(|(user, id)| (user, id, ObjectId::new()))
+        .collect();
+    let run = || {
+        join_all(
+            jobs.iter().map(async |(user, id, job)| store.delete(&caller(user), *id, *job).await.unwrap()),
+        )
+    };
+    let deleted = run().await;
+    for four in deleted.chunks(4) {
+        assert!(four[0] != four[3] && !four[1] && !four[2], "{four:?}");
+    }
+    assert_eq!(run().await, deleted, "each answers the same again");
+    assert_eq!(fixture.count(doc! {}).await, MANY as u64 * 3 / 4);
+}
+
+#[tokio::test]
+async fn updates_each_have_their_own_answer() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let all = fixture.characters(MANY).await;
+    fixture.refuse("refused").await;
+    // Of four: the owner's, one of another user, one of what is not there, and one that is refused.
+    let jobs: Vec<_> = all
+        .iter()
+        .enumerate()
+        .map(|(n, old)| match n % 4 {
+            0 => ("u1", old.id, "new"),
+            1 => ("u2", old.id, "new"),
+            2 => ("u1", ObjectId::new(), "new"),
+            _ => ("u1", old.id, "refused"),
+        })
+        .map(|(user, id, name)| {
+            let changes = Changes { name: Some(name.to_owned()), ..Changes::default() };
+            (caller(user), id, changes, ObjectId::new())
+        })
+        .collect();
+    let at = DateTime::now();
+    let update = async |(caller, id, changes, job): &(_, _, Changes, _)| {
+        store.update(caller, *id, changes.clone(), at, *job).await
+    };
+    // Each twice, as if run by two.
+    let answers = join_all(jobs.iter().chain(&jobs).map(update)).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        match (n % 4, answer) {
+            (0, Ok(true)) | (1 | 2, Ok(false)) | (3, Err(StoreError::Rejected(_))) => {}
+            (_, answer) => panic!("{n}: {answer:?}"),
+        }
+    }
+    let once = doc! { "Name": "new", "octavo_jobs": { "$size": 1 } };
+    assert_eq!(fixture.count(once).await, MANY as u64 / 4);
+    assert_eq!(fixture.count(doc! { "octavo_jobs": { "$exists": true } }).await, MANY as u64 / 4);
+}
+
+#[tokio::test]
+async fn deletes_answer_truly_while_updates_come_between() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let all = fixture.characters(MANY).await;
+    let jobs: Vec<_> = all.iter().map(|old| (old.id, ObjectId::new(), ObjectId::new())).collect();
+    let deletes = || join_all(jobs.iter().map(|(id, job, _)| delete(store, *id, *job)));
+    let updates = || join_all(jobs.iter().map(|(id, _, job)| rename(store, "u1", *id, "new", *job)));
+    let first = join(deletes(), updates()).await;
+    assert_eq!(first.0, [true; MANY]);
+    assert_eq!(join(deletes(), updates()).await, first, "each answers the same again");
+    assert_eq!(there(store).await, []);
+}
+
+#[tokio::test]
+async fn who_goes_away_spoils_nothing() {
+    let fixture = Fixture::new().await;
+    let all: Vec<_> = (0..MANY).map(|n| character("u1", &format!("c{n}"), 0)).collect();
+    let (gone, waiting) = all.split_at(MANY / 2);
+    for new in gone {
+        assert!(fixture.store.create(new.clone(), ALONE).now_or_never().is_none());
+    }
+    for created in create(&fixture.store, waiting).await {
+        created.unwrap();
+    }
+    let all_there = async || (fixture.count(doc! {}).await == MANY as u64).then_some(());
+    until("what was asked for is done, though nobody waits", all_there).await;
+}
