@@ -1,90 +1,99 @@
 -- Leases up to a number of jobs that are due.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
---       5 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
+--       5 our last claim (packed: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
 --       6 letters (zset, serial)  7 last serial
--- ARGV  1 lease token  2 how many at the most  3 bytes of data at the most  4 lease, ms  5 prefix of meta hashes
---       6 1 if nothing else runs in our process  7 prefix of letters  8 how long letters are kept, ms
+-- ARGV  1 lease token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lease, ms
+--       5 prefix of meta hashes  6 1 if nothing else runs in our process  7 prefix of letters  8 how long letters are kept, ms
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, attempts, max_attempts, crashes, 1 if it was claimed before, ms of its first claim}
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
--- was lost, it returns the same jobs.
+-- was lost, it returns the same jobs. Writes first what frees memory: a full Redis refuses a script only at its first write.
 
-local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local alone = ARGV[6] == '1'
 local letters = {set = KEYS[6], last = KEYS[7], prefix = ARGV[7], ttl = ARGV[8]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_text = string.format('%d', now)
+local lease_end = string.format('%d', now + lease_ms)
 local jobs, broken, bytes = {}, {}, 0
 
 -- A number that a producer's metadata may have spoilt.
 local function count(value)
-  return math.floor(math.max(0, math.min(tonumber(value) or 0, 1e9)))
+  return value and math.floor(math.max(0, math.min(tonumber(value) or 0, 1e9))) or 0
 end
 
-local function add(id, data, meta, before)
-  local f = redis.call('HMGET', meta, 'attempts', 'max_attempts', 'octavo:crashes', 'octavo:claimed_at')
+local function read(id)
+  return redis.pcall('HMGET', prefix .. id, 'attempts', 'max_attempts', 'octavo:crashes', 'octavo:claimed_at', 'octavo:lease')
+end
+
+local function add(id, data, f, before)
   jobs[#jobs + 1] = {id, data, count(f[1]), count(f[2]), count(f[3]), before, tonumber(f[4]) or now}
   bytes = bytes + #data
 end
 
-local given = redis.call('LRANGE', KEYS[5], 0, -1)
+local given = redis.call('GET', KEYS[5])
+given = given and cmsgpack.unpack(given) or {}
 if given[1] == token then
   for i = 2, #given, 2 do
-    local id, meta = given[i], prefix .. given[i]
-    local data = redis.call('HGET', KEYS[3], id)
-    if data and redis.call('HGET', meta, 'octavo:lease') == token then
-      add(id, data, meta, tonumber(given[i + 1]))
-    end
+    local id, f = given[i], read(given[i])
+    local data = f[5] == token and redis.call('HGET', KEYS[3], id)
+    if data then add(id, data, f, given[i + 1]) end
   end
   return {jobs, broken, -1, now, 0}
 end
 redis.call('DEL', KEYS[5])
 
-local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now / 1000, 'LIMIT', 0, max)
-local next_due, suspect = 1, 0
-while #jobs < max and #broken < max and bytes < max_bytes do
-  -- Those in `active` were there first.
-  local id = redis.call('LINDEX', KEYS[1], 0)
-  local listed = id
-  id = id or due[next_due]
-  if not id then break end
-  local meta = prefix .. id
-  local kind = redis.call('TYPE', meta).ok
-  local sound = (kind == 'hash' or kind == 'none') and is_text(id)
-  if sound and count(redis.call('HGET', meta, 'octavo:crashes')) > 1 and not (alone and #jobs == 0) then
+-- Those in `active` were there first.
+local ids = redis.call('LRANGE', KEYS[1], '0', string.format('%d', max - 1))
+local listed, taken, suspect = #ids, 0, 0
+if listed < max then
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now / 1000, 'LIMIT', '0', string.format('%d', max - listed))) do
+    ids[#ids + 1] = id
+  end
+end
+local leases, claim = {}, {token}
+for _, id in ipairs(ids) do
+  if bytes >= max_bytes then break end
+  local f = read(id)
+  local sound = not f.err and is_text(id)
+  local crashes = sound and count(f[3]) or 0
+  if crashes > 1 and not (alone and #jobs == 0) then
     suspect = #jobs == 0 and 1 or 0
     break
   end
-  if listed then
-    redis.call('LPOP', KEYS[1])
-  else
-    redis.call('ZREM', KEYS[2], id)
-    next_due = next_due + 1
-  end
-  local data = redis.call('HGET', KEYS[3], id)
+  taken = taken + 1
+  local data, meta = redis.call('HGET', KEYS[3], id), prefix .. id
   if not data then
-    if kind == 'hash' then redis.call('DEL', meta) end
+    if not f.err then redis.call('DEL', meta) end
     broken[#broken + 1] = id
   elseif not sound then
     bury(letters, KEYS[3], meta, id, is_text(id) and 'its metadata is no hash' or 'its id is not text')
     broken[#broken + 1] = id
   else
-    local before = 1 - redis.call('HSETNX', meta, 'octavo:claimed_at', now)
-    redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', 'octavo:last_claim', now)
-    redis.call('ZADD', KEYS[4], now + lease_ms, id)
-    if #jobs == 0 then redis.call('RPUSH', KEYS[5], token) end
-    redis.call('RPUSH', KEYS[5], id, before)
-    add(id, data, meta, before)
-    if jobs[#jobs][5] > 1 then break end
+    local before = f[4] and 1 or 0
+    if before == 1 then
+      redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', 'octavo:last_claim', now_text)
+    else
+      redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', 'octavo:last_claim', now_text, 'octavo:claimed_at', now_text)
+    end
+    leases[#leases + 1], leases[#leases + 2] = lease_end, id
+    claim[#claim + 1], claim[#claim + 2] = id, before
+    add(id, data, f, before)
+    if crashes > 1 then break end
   end
 end
+if listed > 0 and taken > 0 then redis.call('LTRIM', KEYS[1], string.format('%d', math.min(taken, listed)), '-1') end
+if taken > listed then redis.call('ZREMRANGEBYRANK', KEYS[2], '0', string.format('%d', taken - listed - 1)) end
 
 if #jobs > 0 then
-  redis.call('PEXPIRE', KEYS[5], lease_ms)
+  redis.call('ZADD', KEYS[4], unpack(leases))
+  redis.call('SET', KEYS[5], cmsgpack.pack(claim), 'PX', lease_ms)
   return {jobs, broken, -1, now, 0}
 end
-local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 local wait = -1
+local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 if first[2] then wait = math.max(0, math.ceil(first[2] * 1000 - now)) end
+if #broken > 0 then wait = 0 end
 return {jobs, broken, wait, now, suspect}

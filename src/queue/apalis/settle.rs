@@ -1,6 +1,6 @@
 //! Ends claims, and keeps outcomes in the same step.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use redis::{RedisResult, Script};
 
@@ -22,13 +22,13 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
     queue.letters.tell(&mut call);
     for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
-            Verdict::Done => ("done", String::new()),
-            Verdict::Retry(pause, error) => ("retry", format!("{} {error}", pause.as_millis())),
-            Verdict::Bury(reason) => ("bury", reason.clone()),
-            Verdict::Release => ("release", String::new()),
+            Verdict::Done => ("done", Cow::Borrowed("")),
+            Verdict::Retry(pause, error) => ("retry", format!("{} {error}", pause.as_millis()).into()),
+            Verdict::Bury(reason) => ("bury", reason.into()),
+            Verdict::Release => ("release", Cow::Borrowed("")),
         };
         let (user, profile) = queue.log.kept(outcome.as_ref());
-        call.arg(id).arg(&**lease).arg(verdict).arg(argument).arg(user).arg(profile);
+        call.arg(id).arg(&**lease).arg(verdict).arg(&*argument).arg(user).arg(profile);
     }
     let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
     Ok(rows.into_iter().map(settled).collect())

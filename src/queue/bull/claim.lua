@@ -1,21 +1,23 @@
 -- Locks up to a number of jobs that are due.
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused
---       7 our last claim (list: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
+--       7 our last claim (packed: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
 --       8 letters (zset, serial)
--- ARGV  1 lock token  2 how many at the most  3 bytes of data at the most  4 lock, ms  5 prefix of keys
---       6 1 if nothing else runs in our process  7 prefix of letters
+-- ARGV  1 lock token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lock, ms
+--       5 prefix of keys  6 1 if nothing else runs in our process  7 prefix of letters
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Publishes `waiting@` for delayed jobs that fell due, and `active`.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
 -- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
+-- Writes first what frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lock_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local alone = ARGV[6] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_text = string.format('%d', now)
 local jobs, broken, bytes = {}, {}, 0
 
 -- The fields of a job, or nothing when there is no such job.
@@ -29,26 +31,27 @@ local reserved = {completed = true, failed = true, priority = true, stalled = tr
 
 local function add(id, f, before)
   local data = f[1] or ''
-  jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or '', f[4] or '', f[5] or '', before}
+  jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or '', f[4] or now_text, f[5] or '', before}
   bytes = bytes + #data
 end
 
-local given = redis.call('LRANGE', KEYS[7], 0, -1)
+local given = redis.call('GET', KEYS[7])
+given = given and cmsgpack.unpack(given) or {}
 if given[1] == token then
   for i = 2, #given, 2 do
     local id = given[i]
     local f = redis.call('GET', prefix .. id .. ':lock') == token and read(id)
-    if f then add(id, f, tonumber(given[i + 1])) end
+    if f then add(id, f, given[i + 1]) end
   end
   return {jobs, broken, -1, now, 0}
 end
 redis.call('DEL', KEYS[7])
 
-local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now * 4096 + 4095, 'LIMIT', 0, max)
+local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%d', now * 4096 + 4095), 'LIMIT', '0', ARGV[2])
 if #due > 0 then
   local list = redis.call('EXISTS', KEYS[6]) == 1 and KEYS[5] or KEYS[1]
+  redis.call('ZREM', KEYS[3], unpack(due))
   for _, id in ipairs(due) do
-    redis.call('ZREM', KEYS[3], id)
     local priority = redis.pcall('HGET', prefix .. id, 'priority')
     priority = tonumber(type(priority) == 'string' and priority or 0) or 0
     if not read(id) then
@@ -76,45 +79,49 @@ if #due > 0 then
 end
 
 local suspect = 0
-while #jobs < max and #broken < max and bytes < max_bytes do
-  local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
-  if not id then break end
+local ids, active, claim = {}, {}, {token}
+local waiting = redis.call('LRANGE', KEYS[1], string.format('-%d', max), '-1')
+for n = #waiting, 1, -1 do
+  if bytes >= max_bytes or #broken >= max then break end
+  local id = waiting[n]
   if reserved[id] and redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
   local f = is_text(id) and read(id)
-  if not f then
-    redis.call('LREM', KEYS[2], 1, id)
-    redis.call('ZREM', KEYS[4], id)
-    broken[#broken + 1] = id
-  elseif (tonumber(f[5]) or 0) > 1 and not (alone and #jobs == 0) then
-    redis.call('LREM', KEYS[2], 1, id)
-    redis.call('RPUSH', KEYS[1], id)
+  local crashes = f and tonumber(f[5]) or 0
+  if crashes > 1 and not (alone and #jobs == 0) then
     suspect = #jobs == 0 and 1 or 0
     break
+  end
+  ids[#ids + 1] = id
+  if not f then
+    broken[#broken + 1] = id
   else
-    local key = prefix .. id
-    local before = f[6] and 1 or 0
-    redis.call('ZREM', KEYS[4], id)
+    local key, before = prefix .. id, f[6] and 1 or 0
     redis.call('SET', key .. ':lock', token, 'PX', lock_ms)
-    redis.call('HSET', key, 'processedOn', now)
-    if not f[4] then
-      redis.call('HSET', key, 'timestamp', now)
-      f[4] = string.format('%.0f', now)
+    if f[4] then
+      redis.call('HSET', key, 'processedOn', now_text)
+    else
+      redis.call('HSET', key, 'processedOn', now_text, 'timestamp', now_text)
     end
     redis.call('PUBLISH', KEYS[2], id)
     -- Driven again, in Bull perhaps: then its dead letter is of an earlier run.
     if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[7] .. id) end
-    if #jobs == 0 then redis.call('RPUSH', KEYS[7], token) end
-    redis.call('RPUSH', KEYS[7], id, before)
+    active[#active + 1], claim[#claim + 1], claim[#claim + 2] = id, id, before
     add(id, f, before)
-    if (tonumber(f[5]) or 0) > 1 then break end
+    if crashes > 1 then break end
   end
+end
+if #ids > 0 then
+  redis.call('LTRIM', KEYS[1], '0', string.format('-%d', #ids + 1))
+  redis.call('ZREM', KEYS[4], unpack(ids))
 end
 
 if #jobs > 0 then
-  redis.call('PEXPIRE', KEYS[7], lock_ms)
+  redis.call('LPUSH', KEYS[2], unpack(active))
+  redis.call('SET', KEYS[7], cmsgpack.pack(claim), 'PX', lock_ms)
   return {jobs, broken, -1, now, 0}
 end
-local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 local wait = -1
+local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 if first[2] then wait = math.max(0, math.floor(first[2] / 4096) - now) end
+if #broken > 0 then wait = 0 end
 return {jobs, broken, wait, now, suspect}

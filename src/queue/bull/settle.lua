@@ -3,35 +3,29 @@
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
 --       10 letters (zset, serial)  11 last serial
 -- ARGV  1 prefix of keys  2 the queue's name
---       3 to 8 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch  9 channel  10 our process
+--       3 to 10 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
 --       11 prefix of letters  12 how long letters are kept, ms
---       then for each job: id, lock token, verdict, ms to wait before a retry, the outcome or the reason,
---       how many to keep or '', seconds to keep or '', LPUSH or RPUSH, user or '', profile
---       verdict: completed, failed, retry, release
+--       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
+--       user is told or '' when that is the value
+--       verdict: `completed N/S` and `failed N/S`, with how many to keep or nothing, and seconds to keep or nothing;
+--       `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release /`
 -- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
 -- the lock is not ours (any more): then nothing was changed.
 -- Publishes `completed`, `failed`, `delayed`, and `drained` when nothing waits or runs any more. Removes at most 100
--- jobs of those that are no longer kept at a time.
+-- jobs of those that are no longer kept for each job.
+-- Writes first what frees memory: a full Redis refuses a script only at its first write, so none breaks off.
 
 local prefix, queue = ARGV[1], ARGV[2]
 local log = {
-  entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = tonumber(ARGV[6]), max = tonumber(ARGV[7]), epoch = ARGV[8],
+  entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = ARGV[6], max = tonumber(ARGV[7]), epoch = ARGV[8],
+  channel = ARGV[9], process = ARGV[10],
 }
 local letters = {set = KEYS[10], last = KEYS[11], prefix = ARGV[11], ttl = ARGV[12]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now_text = string.format('%d', now)
 local settled, worked = {}, false
-
-local function remove(id)
-  redis.call('DEL', prefix .. id, prefix .. id .. ':logs')
-end
-
-local function trim(set, ids)
-  for _, id in ipairs(ids) do
-    redis.call('ZREM', set, id)
-    remove(id)
-  end
-end
+local gone, ended = {}, {}
 
 -- Puts a job back where it is claimed from; `push` says at which end.
 local function wait(id, push)
@@ -73,66 +67,104 @@ local function failed(key, reason)
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
 
-local function finish(id, event, set, field, value, count, age)
+-- `keep` says how many are kept, and for how many seconds: `N/S`.
+local function finish(id, event, set, field, value, keep, debounce)
   local key = prefix .. id
-  local debounce = redis.call('HGET', key, 'deid')
   if debounce and redis.call('PTTL', prefix .. 'de:' .. debounce) == -1 then
     redis.call('DEL', prefix .. 'de:' .. debounce)
   end
-  if count == '0' then
-    remove(id)
+  if keep == '0/' then
+    gone[#gone + 1], gone[#gone + 2] = key, key .. ':logs'
   else
-    redis.call('ZADD', set, now, id)
-    redis.call('HSET', key, field, value, 'finishedOn', now)
-    if age ~= '' then
-      trim(set, redis.call('ZRANGEBYSCORE', set, '-inf', now - age * 1000, 'LIMIT', 0, 100))
-    end
-    if count ~= '' then
-      local over = redis.call('ZCARD', set) - count
-      if over > 0 then trim(set, redis.call('ZRANGE', set, 0, math.min(over, 100) - 1)) end
-    end
+    redis.call('HSET', key, field, value, 'finishedOn', now_text)
+    local kept = ended[set .. keep] or {set = set, keep = keep, jobs = {}}
+    ended[set .. keep] = kept
+    table.insert(kept.jobs, now_text)
+    table.insert(kept.jobs, id)
   end
-  redis.call('PUBLISH', prefix .. event, cjson.encode({jobId = id, val = value}))
+  redis.call('PUBLISH', prefix .. event, '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(value) .. '}')
 end
 
-for i = 13, #ARGV, 10 do
-  local id, token, verdict, pause, value = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]), ARGV[i + 4]
-  local count, age, push = ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
-  local user, profile = ARGV[i + 8], ARGV[i + 9]
-  local key, result = prefix .. id, {0, 0, ''}
-  local ours = redis.call('GET', key .. ':lock') == token
-  if ours then
-    redis.call('DEL', key .. ':lock')
-    redis.call('SREM', KEYS[7], id)
-    -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-    ours = redis.call('LREM', KEYS[2], -1, id) > 0 and redis.call('TYPE', key).ok == 'hash'
+-- Removes ended jobs; gives whether there were any.
+local function remove(set, ids)
+  local keys = {}
+  for _, id in ipairs(ids) do
+    keys[#keys + 1], keys[#keys + 2] = prefix .. id, prefix .. id .. ':logs'
   end
-  if ours then
-    worked = worked or verdict ~= 'release'
-    if verdict == 'completed' then
-      finish(id, 'completed', KEYS[8], 'returnvalue', value, count, age)
-    elseif verdict == 'failed' then
-      bury(letters, key, id, value)
-      failed(key, value)
-      finish(id, 'failed', KEYS[9], 'failedReason', value, count, age)
-    elseif verdict == 'retry' then
-      failed(key, value)
-      if pause > 0 then
-        local due = now + pause
-        local order = #id < 16 and id:match('^%d+$') or 0
-        redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + order % 4096), id)
-        redis.call('PUBLISH', KEYS[3], string.format('%.0f', due))
-      else
-        wait(id, push)
-      end
+  if #ids > 0 then
+    redis.call('ZREM', set, unpack(ids))
+    redis.call('DEL', unpack(keys))
+  end
+  return #ids > 0
+end
+
+-- Removes those that are no longer kept, up to 100 for each reason; gives whether there may be more.
+local function trim(set, keep)
+  local count, age, more = keep:match('^(%d*)/(%d*)$')
+  if age ~= '' then
+    more = remove(set, redis.call('ZRANGEBYSCORE', set, '-inf', now - age * 1000, 'LIMIT', 0, 100))
+  end
+  local over = count ~= '' and redis.call('ZCARD', set) - count or 0
+  return over > 0 and remove(set, redis.call('ZRANGE', set, 0, math.min(over, 100) - 1)) or more
+end
+
+local function settle(id, verdict, value, debounce)
+  local what, how = verdict:match('^(%a+) ?(.*)$')
+  worked = worked or what ~= 'release'
+  if what == 'completed' then
+    finish(id, what, KEYS[8], 'returnvalue', value, how, debounce)
+  elseif what == 'failed' then
+    bury(letters, prefix .. id, id, value)
+    failed(prefix .. id, value)
+    finish(id, what, KEYS[9], 'failedReason', value, how, debounce)
+  elseif what == 'retry' then
+    local pause, push = how:match('^(%d+)/(.*)$')
+    failed(prefix .. id, value)
+    if pause == '0' then
+      wait(id, push)
     else
-      wait(id, 'RPUSH')
+      local due, order = now + pause, #id < 16 and id:match('^%d+$') or 0
+      redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + order % 4096), id)
+      redis.call('PUBLISH', KEYS[3], string.format('%.0f', due))
+    end
+  else
+    wait(id, 'RPUSH')
+  end
+end
+
+local ids, locks, unlocked = {}, {}, {}
+for i = 13, #ARGV, 6 do
+  ids[#ids + 1], locks[#locks + 1] = ARGV[i], prefix .. ARGV[i] .. ':lock'
+end
+local holders = redis.call('MGET', unpack(locks))
+for n, lock in ipairs(locks) do
+  if holders[n] == ARGV[n * 6 + 8] then unlocked[#unlocked + 1] = lock end
+end
+if #unlocked > 0 then
+  redis.call('DEL', unpack(unlocked))
+  redis.call('SREM', KEYS[7], unpack(ids))
+end
+
+for n, id in ipairs(ids) do
+  local _, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
+  settled[n] = {0, 0, ''}
+  -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
+  if holders[n] == token and redis.call('LREM', KEYS[2], '-1', id) == 1 then
+    local f = redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
+    if f[1] then
+      settle(id, verdict, value, f[2])
+      settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or {1, 0, ''}
     end
   end
-  if ours then result = user ~= '' and append(log, user, queue, id, profile) or {1, 0, ''} end
-  settled[#settled + 1] = result
 end
-tell(ARGV[9], ARGV[10])
+if #gone > 0 then redis.call('DEL', unpack(gone)) end
+for _, kept in pairs(ended) do
+  redis.call('ZADD', kept.set, unpack(kept.jobs))
+  for _ = 2, #kept.jobs, 2 do
+    if not trim(kept.set, kept.keep) then break end
+  end
+end
+append(log, queue, time[1] * 1000000 + time[2])
 if worked and redis.call('LLEN', KEYS[1]) == 0 and redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('PUBLISH', prefix .. 'drained', '')
 end

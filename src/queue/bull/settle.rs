@@ -1,12 +1,12 @@
 //! Ends claims: to completed, failed, delayed, or back to wait.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use redis::{RedisResult, Script};
 
 use super::BullQueue;
 use crate::queue::{
-    Keep, Options, Settled, Settlement, Verdict,
+    Keep, Settled, Settlement, Verdict,
     log::{APPEND, Row, settled},
 };
 
@@ -33,27 +33,32 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
     queue.log.args(&mut call);
     queue.letters.tell(&mut call);
     for Settlement { id, lease, verdict, options, outcome } in batch {
-        let Options { keep_done, keep_failed, lifo, .. } = *options;
-        let (verdict, pause, value, keep) = match verdict {
-            Verdict::Done => {
-                let profile = outcome.as_ref().map_or("null", |outcome| outcome.profile.get());
-                ("completed", Duration::ZERO, profile, keep_done)
+        let (user, kept) = queue.log.kept(outcome.as_ref());
+        let profile = outcome.as_ref().map_or("null", |outcome| outcome.profile.get());
+        let (verdict, value) = match verdict {
+            Verdict::Done => (ended("completed", options.keep_done), profile),
+            Verdict::Bury(reason) => (ended("failed", options.keep_failed), reason.as_str()),
+            Verdict::Retry(pause, reason) => {
+                let push = if options.lifo { "RPUSH" } else { "LPUSH" };
+                (format!("retry {}/{push}", pause.as_millis()), reason.as_str())
             }
-            Verdict::Bury(reason) => ("failed", Duration::ZERO, reason.as_str(), keep_failed),
-            Verdict::Retry(pause, reason) => ("retry", *pause, reason.as_str(), Keep::All),
-            Verdict::Release => ("release", Duration::ZERO, "", Keep::All),
+            Verdict::Release => ("release".to_owned(), ""),
         };
-        let (count, age) = match keep {
-            Keep::All => (None, None),
-            Keep::Nothing => (Some(0), None),
-            Keep::Some { count, age_s } => (count, age_s),
-        };
-        let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
-        call.arg(id).arg(&**lease).arg(verdict).arg(pause.as_millis()).arg(value);
-        call.arg(number(count)).arg(number(age)).arg(if lifo { "RPUSH" } else { "LPUSH" });
-        let (user, profile) = queue.log.kept(outcome.as_ref());
-        call.arg(user).arg(profile);
+        // What is told is most often what is returned: a large one goes to Redis once.
+        let told = if std::ptr::eq(kept, value) { "" } else { kept };
+        call.arg(id).arg(&**lease).arg(verdict).arg(value).arg(user).arg(told);
     }
     let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
     Ok(rows.into_iter().map(settled).collect())
+}
+
+/// How a job ends, and what is kept of those that ended so: `completed N/S`, each number or nothing.
+fn ended(how: &str, keep: Keep) -> String {
+    let (count, age_s) = match keep {
+        Keep::All => (None, None),
+        Keep::Nothing => (Some(0), None),
+        Keep::Some { count, age_s } => (count, age_s),
+    };
+    let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
+    format!("{how} {}/{}", number(count), number(age_s))
 }

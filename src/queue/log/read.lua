@@ -1,5 +1,5 @@
 -- Reads a user's log.
--- KEYS  1 entries (zset)  2 state (hash)  3 only what nobody has heard of a queue (zset), or nothing; see append.lua
+-- KEYS  1 entries (zset)  2 state (packed)  3 only what nobody has heard of a queue (zset), or nothing; see append.lua
 -- ARGV  1 how old an entry may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
 --       4 only those after this seq  5 with a queue: none after this seq, or nothing
 -- Returns {epoch or '', seq of the last, seq of the last that is too old or was dropped, entries, 1 if there are more}.
@@ -8,11 +8,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local oldest = now - ARGV[1] * 1000
 local max, max_bytes, after = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local s = redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'floor')
+local state = redis.call('GET', KEYS[2])
+local epoch, last, floor = '', 0, 0
+if state then epoch, last, floor = cmsgpack.unpack(state) end
 local entries, bytes, more = {}, 0, 0
-local floor = tonumber(s[3]) or 0
 local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], string.format('%.0f', oldest), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
-if old[2] then floor = math.max(floor, old[2]) end
+if old[2] then floor = math.max(floor, tonumber(old[2])) end
 
 local function add(entry)
   entries[#entries + 1] = entry
@@ -40,4 +41,4 @@ else
   end
   more = redis.call('ZCOUNT', KEYS[1], from, '+inf') > 0 and 1 or 0
 end
-return {s[1] or '', tonumber(s[2]) or 0, floor, entries, more}
+return {epoch, last, floor, entries, more}

@@ -8,6 +8,6 @@ mutate() {
         "if user ~= '' then" \
         "if false then"
     replace src/queue/bull/settle.lua \
-        "result = user ~= '' and append(log, user, queue, id, profile) or {1, 0, ''}" \
-        "result = {1, 0, ''}"
+        "user ~= '' and outcome(user, id, told ~= '' and told or value) or {1, 0, ''}" \
+        "{1, 0, ''}"
 }

@@ -5,12 +5,12 @@ faults='stop-service,kill-service,stop-redis'
 
 mutate() {
     replace src/queue/apalis/settle.lua \
-        "redis.pcall('HGET', meta, 'octavo:lease') == token" \
+        "redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1]" \
         "true"
     replace src/queue/bull/settle.lua \
-        "local ours = redis.call('GET', key .. ':lock') == token" \
-        "local ours = true"
+        "holders[n] == token and redis.call('LREM', KEYS[2], '-1', id) == 1" \
+        "redis.call('LREM', KEYS[2], '-1', id)"
     replace src/queue/bull/settle.lua \
-        "ours = redis.call('LREM', KEYS[2], -1, id) > 0 and redis.call('TYPE', key).ok == 'hash'" \
-        "redis.call('LREM', KEYS[2], -1, id)"
+        "if f[1] then" \
+        "if true then"
 }
