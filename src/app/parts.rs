@@ -90,8 +90,7 @@ async fn servers(
     let all_bull: Vec<_> = QUEUES.iter().map(bull).collect();
     let is_served = |queue: &&Arc<BullQueue>| config.bull.queues.contains(&queue.name());
     let bull: Vec<_> = all_bull.iter().filter(is_served).map(Arc::clone).collect();
-    let wakes =
-        apalis.iter().flat_map(|queue| queue.wakes()).chain(bull.iter().flat_map(|queue| queue.wakes()));
+    let wakes = apalis.iter().map(|queue| queue.wake()).chain(bull.iter().map(|queue| queue.wake()));
     let (sender, news) = mpsc::unbounded_channel();
     let listener = Listener::new(server, wakes, log.channel(sender));
 

@@ -25,7 +25,7 @@ use ulid::Ulid;
 
 pub use connection::{Connection, Server, connect};
 pub use once::{KEY_TTL, NoKey, OnceKey, Pushed, key_text};
-pub use wake::{Channel, Listener};
+pub use wake::{Channel, Listener, Wake};
 
 use crate::outcome::Outcome;
 

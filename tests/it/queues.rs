@@ -420,7 +420,7 @@ async fn a_push_to_redis_wakes_also_after_the_connection_was_killed() {
     let log = RedisLog::new(connection.clone(), &limits);
     let queue = Arc::new(ApalisQueue::new(NAME, connection.clone(), &limits, &log));
     let (news, _news) = tokio::sync::mpsc::unbounded_channel();
-    let listening = tokio::spawn(Listener::new(server, queue.wakes(), log.channel(news)).run());
+    let listening = tokio::spawn(Listener::new(server, [queue.wake()], log.channel(news)).run());
     let queue = Fixture::of(queue, None);
     let woken = async || tokio::time::timeout(PATIENCE, queue.woken()).await.unwrap();
 

@@ -30,10 +30,10 @@ use std::{sync::Arc, time::Duration};
 
 use apalis_redis::Config as Layout;
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
 use super::{
     Claim, Connection, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement,
+    Wake,
     ids::Ids,
     letters::Home,
     log::{Keys as Log, RedisLog},
@@ -55,7 +55,7 @@ pub struct ApalisQueue {
     claim_bytes: usize,
     lease: Duration,
     log: Log,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
 }
 
 impl ApalisQueue {
@@ -63,23 +63,24 @@ impl ApalisQueue {
     #[must_use]
     pub fn new(name: &'static str, redis: Connection, config: &config::Queue, log: &RedisLog) -> Self {
         let layout = Layout::default().queue(format!("{}{name}", config.prefix));
+        let keys = Keys::new(&layout, &config.prefix, &new_lease());
         Self {
             name,
-            keys: Keys::new(&layout, &config.prefix, &new_lease()),
+            wake: Wake::new([&keys.active, &keys.scheduled]),
+            keys,
             letters: Home::new(LAYOUT, name, config),
             ids: Ids::default(),
             redis,
             claim_bytes: config.claim_bytes,
             lease: config.lease,
             log: log.keys().clone(),
-            wake: Arc::new(Notify::new()),
         }
     }
 
-    /// The keys that a push changes, and what is woken then.
+    /// What wakes it.
     #[must_use]
-    pub fn wakes(&self) -> [(String, Arc<Notify>); 2] {
-        [&self.keys.active, &self.keys.scheduled].map(|key| (key.clone(), Arc::clone(&self.wake)))
+    pub fn wake(&self) -> Arc<Wake> {
+        Arc::clone(&self.wake)
     }
 
     /// Where its dead letters are.
@@ -128,7 +129,7 @@ impl Queue for ApalisQueue {
     }
 
     async fn woken(&self) {
-        self.wake.notified().await;
+        self.wake.woken().await;
     }
 }
 

@@ -15,10 +15,9 @@ mod settle;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
 use super::{
-    Claim, Connection, Counts, Lease, Queue, QueueError, Settled, Settlement,
+    Claim, Connection, Counts, Lease, Queue, QueueError, Settled, Settlement, Wake,
     letters::Home,
     log::{Keys as Log, RedisLog},
     new_lease,
@@ -38,7 +37,7 @@ pub struct BullQueue {
     claim_bytes: usize,
     lease: Duration,
     log: Log,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
 }
 
 impl BullQueue {
@@ -55,13 +54,14 @@ impl BullQueue {
         let letters = Home::new(LAYOUT, name, queue);
         let (claim_bytes, lease) = (queue.claim_bytes, queue.lease);
         let log = log.keys().clone();
-        Self { name, keys, letters, redis, claim_bytes, lease, log, wake: Arc::new(Notify::new()) }
+        let wake = Wake::new([&keys.wait, &keys.delayed]);
+        Self { name, keys, letters, redis, claim_bytes, lease, log, wake }
     }
 
-    /// The keys that a push changes, and what is woken then.
+    /// What wakes it.
     #[must_use]
-    pub fn wakes(&self) -> [(String, Arc<Notify>); 2] {
-        [&self.keys.wait, &self.keys.delayed].map(|key| (key.clone(), Arc::clone(&self.wake)))
+    pub fn wake(&self) -> Arc<Wake> {
+        Arc::clone(&self.wake)
     }
 
     /// Where its dead letters are.
@@ -110,6 +110,6 @@ impl Queue for BullQueue {
     }
 
     async fn woken(&self) {
-        self.wake.notified().await;
+        self.wake.woken().await;
     }
 }
