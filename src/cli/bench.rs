@@ -29,8 +29,8 @@ mod tally;
 mod usage;
 
 use std::{
-    fs::{self, File},
-    io::{BufWriter, Write, stdout},
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -38,18 +38,12 @@ use std::{
 use rand::distr::{Alphanumeric, SampleString};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 pub(super) use self::options::Bench;
 use self::{options::Options, progress::Progress, report::Report, servers::Servers, stage::Stage};
 use super::CliError;
 use crate::auth::Auth;
-
-/// The bench runs beside what it measures, and leaves it the machine.
-const THREADS: usize = 2;
 
 /// What measurements work with.
 struct Run<'a> {
@@ -64,21 +58,23 @@ impl Bench {
     pub(super) fn run(&self) -> Result<ExitCode, CliError> {
         raise_open_files()?;
         for path in self.files() {
-            File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            // Known now, and not after an hour.
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)
+                .map_err(|error| cannot_write(path, &error))?;
         }
-        let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-        let report = runtime.block_on(async {
+        let report = super::block_on(async {
             let progress = Progress::new();
             progress.step("starting Redis and MongoDB");
             let dir = tempfile::Builder::new().prefix("octavo-bench-").tempdir()?;
             let report = self.on_servers(&dir, &progress).await;
             progress.end();
-            dir.close()?;
-            report
-        });
-        // A producer that waits for its next job is not waited for.
-        runtime.shutdown_background();
-        self.write(&report?)?;
+            let closed = dir.close();
+            report.and_then(|report| Ok(closed.map(|()| report)?))
+        })?;
+        self.write(&report)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -118,21 +114,26 @@ impl Bench {
     }
 
     fn write(&self, report: &Report) -> Result<(), CliError> {
-        match self.options.json.as_deref() {
+        let Options { json, plot, .. } = &self.options;
+        if let Some(path) = plot {
+            fs::write(path, plot::svg(report)).map_err(|error| cannot_write(path, &error))?;
+        }
+        match json {
             Some(path) if path.as_os_str() == "-" => return Ok(report.write_json(&mut stdout().lock())?),
             Some(path) => {
-                let cannot = |error| format!("cannot write {}: {error}", path.display());
-                let mut file = BufWriter::new(File::create(path).map_err(cannot)?);
-                report.write_json(&mut file).and_then(|()| file.flush()).map_err(cannot)?;
+                let file = File::create(path).map(BufWriter::new);
+                let written =
+                    file.and_then(|mut file| report.write_json(&mut file).and_then(|()| file.flush()));
+                written.map_err(|error| cannot_write(path, &error))?;
             }
             None => {}
         }
-        if let Some(path) = &self.options.plot {
-            fs::write(path, plot::svg(report))
-                .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        }
         Ok(table::write(report, &mut stdout().lock())?)
     }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> CliError {
+    format!("cannot write {}: {error}", path.display()).into()
 }
 
 /// Sockets need open files, here and in the services, which inherit the limit.

@@ -12,7 +12,7 @@ import { SECRET } from './data.mjs';
 import { redisAt } from './doctor.mjs';
 import { Octavo, setting } from './octavo.mjs';
 import { startMongod, startRedis, withMongo } from './own-servers.mjs';
-import { within } from './wait.mjs';
+import { ANSWER_MS, eventually, within } from './wait.mjs';
 
 const LIMIT_MS = 300_000;
 
@@ -177,9 +177,14 @@ async function start(t, ...args) {
         /** Neither its temporary folder is left, nor a process that runs there. */
         async isGone() {
             assert.deepEqual((await readdir(dir)).filter((name) => name.startsWith('octavo-bench-')), []);
-            const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-            const folders = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')));
-            assert.deepEqual(folders.filter((folder) => folder.startsWith(dir)), []);
+            let left;
+            const gone = async () => {
+                const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+                const folders = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => '')));
+                left = folders.filter((folder) => folder.startsWith(dir));
+                return left.length === 0 || undefined;
+            };
+            await eventually(ANSWER_MS, gone, () => `processes are left in ${left}`);
         },
     };
 }
