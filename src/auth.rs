@@ -2,12 +2,15 @@
 
 #[cfg(test)]
 mod tests;
+mod verified;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+use verified::Verified;
 
 /// Who asks. Only [`Auth::verify`] makes one, so whoever holds it has shown a valid token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -65,6 +68,7 @@ pub struct Auth {
     decoding: DecodingKey,
     encoding: EncodingKey,
     validation: Validation,
+    verified: Verified,
 }
 
 /// Why a token proves nothing.
@@ -133,7 +137,8 @@ impl Auth {
         validation.leeway = 0;
         validation.validate_nbf = true;
         validation.validate_aud = false;
-        Self { decoding: DecodingKey::from_secret(key), encoding: EncodingKey::from_secret(key), validation }
+        let (decoding, encoding) = (DecodingKey::from_secret(key), EncodingKey::from_secret(key));
+        Self { decoding, encoding, validation, verified: Verified::new() }
     }
 
     /// Who the bearer of `token` is.
@@ -144,12 +149,16 @@ impl Auth {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
-        let claims = self.claims(token, &self.validation)?;
-        // The library lets a token live through the second of its `exp`; Node's does not.
-        if claims.exp <= now().as_secs_f64() {
-            return Err(TokenError::Expired);
-        }
-        claims.caller()
+        let now = now().as_secs_f64();
+        self.verified.caller(token, now, || {
+            let claims = self.claims(token, &self.validation)?;
+            // The library lets a token live through the second of its `exp`; Node's does not.
+            if claims.exp <= now {
+                return Err(TokenError::Expired);
+            }
+            let exp = claims.exp;
+            Ok((claims.caller()?, exp))
+        })
     }
 
     /// A fresh token for `user` in place of one that was `user`'s, and has only expired since; none for any other. It

@@ -253,7 +253,9 @@ impl Event<'_> {
             };
         }
         match *outcome {
-            "done" | "refused" | "released" => event!(info),
+            // Thousands a second: metrics count them, and their users hear of them.
+            "done" => event!(debug),
+            "refused" | "released" => event!(info),
             _ => event!(warn),
         }
     }

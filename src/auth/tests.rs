@@ -98,3 +98,16 @@ fn what_is_signed_is_verified() {
     assert_eq!(auth().verify_for("bob", Some(&token)), Err(TokenError::AnotherUser));
     assert_eq!(auth().verify_for("ada", None), Err(TokenError::Missing));
 }
+
+#[test]
+fn a_token_is_verified_once_while_it_is_valid_and_never_longer() {
+    let verified = Verified::new();
+    let caller = Caller { user: "u1".to_owned(), role: Role::User };
+    let verify = || Ok::<_, TokenError>((caller.clone(), 10.0));
+    assert_eq!(verified.caller("a.b.c", 1.0, || Err(TokenError::Forged)), Err(TokenError::Forged));
+    assert_eq!(verified.caller("a.b.c", 1.0, verify), Ok(caller.clone()), "a failure is not remembered");
+    assert_eq!(verified.caller("a.b.c", 9.9, || Err(TokenError::Forged)), Ok(caller.clone()));
+    assert_eq!(verified.caller("a.b.d", 9.9, || Err(TokenError::Forged)), Err(TokenError::Forged));
+    assert_eq!(verified.caller("a.b.c", 10.0, || Err(TokenError::Expired)), Err(TokenError::Expired));
+    assert_eq!(verified.caller("a.b.c", 9.9, || Err(TokenError::Expired)), Err(TokenError::Expired));
+}

@@ -46,6 +46,8 @@ export class Octavo {
             PORT_MESSAGES_USERS: '0',
             JWT_SECRET: SECRET,
             OCTAVO__LOG__FORMAT: 'json',
+            // Every job, also those that were done.
+            OCTAVO__LOG__FILTER: 'info,apalis_core=warn,octavo::pipeline=debug',
             ...(this.mode === 'embedded' ? { OCTAVO__EMBEDDED__DIR: join(this.dir, 'data') } : serversEnv()),
             ...this.extraEnv,
         };

@@ -1,0 +1,44 @@
+//! Tokens that were verified already, so that each is verified once while it is valid.
+
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::Caller;
+
+/// Tokens that are remembered at the most; those that come least are forgotten first.
+const MOST: usize = 10_000;
+
+/// Callers by the hash of their token: no token is kept, and nobody finds a second one with the same hash.
+pub(super) struct Verified(Cache<[u8; 32], Proof>);
+
+#[derive(Clone)]
+struct Proof {
+    caller: Caller,
+    /// When it ends, in seconds since 1970.
+    exp: f64,
+}
+
+impl Verified {
+    pub(super) fn new() -> Self {
+        Self(Cache::new(MOST))
+    }
+
+    /// The caller of `token`, if it was verified before and is valid still at `now`, in seconds since 1970; else that of
+    /// `verify`, with its `exp`. A failure is not remembered.
+    pub(super) fn caller<E>(
+        &self,
+        token: &str,
+        now: f64,
+        verify: impl FnOnce() -> Result<(Caller, f64), E>,
+    ) -> Result<Caller, E> {
+        let hash = Sha256::digest(token).into();
+        match self.0.get(&hash) {
+            Some(Proof { caller, exp }) if now < exp => return Ok(caller),
+            Some(_) => drop(self.0.remove(&hash)),
+            None => {}
+        }
+        let (caller, exp) = verify()?;
+        self.0.insert(hash, Proof { caller: caller.clone(), exp });
+        Ok(caller)
+    }
+}
