@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use futures_util::future::{join, join_all};
@@ -15,6 +12,7 @@ use octavo::character::{
     store::{MongoStore, StoreError},
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
@@ -30,9 +28,23 @@ use crate::{
 /// A way to the server that can be cut.
 struct Way {
     address: SocketAddr,
-    open: Arc<AtomicBool>,
-    cut: Arc<Mutex<CancellationToken>>,
+    state: Arc<Mutex<State>>,
     _passing: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    /// Ends the connections that are there.
+    cut: CancellationToken,
+    /// The next message with these bytes ends its connection, before or after the server has done what it says.
+    trap: Option<(&'static [u8], When)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum When {
+    Before,
+    After,
 }
 
 impl Way {
@@ -41,24 +53,24 @@ impl Way {
         let address = listener.local_addr().unwrap();
         let uri = server("OCTAVO_TEST_MONGODB_URI");
         let host = uri.split("://").nth(1).unwrap().split(['/', '?']).next().unwrap().to_owned();
-        let cut = Arc::new(Mutex::new(CancellationToken::new()));
-        let open = Arc::new(AtomicBool::new(true));
-        let (current, passable) = (Arc::clone(&cut), Arc::clone(&open));
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
         let passing = tokio::spawn(async move {
             let mut passed = JoinSet::new();
             loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                if !passable.load(Ordering::Relaxed) {
-                    continue;
+                let client = listener.accept().await.unwrap().0;
+                let (closed, cut) = {
+                    let state = shared.lock().unwrap();
+                    (state.closed, state.cut.clone())
+                };
+                if !closed {
+                    let server = TcpStream::connect(&host).await.unwrap();
+                    let passing = pass(client, server, Arc::clone(&shared));
+                    passed.spawn(async move { cut.run_until_cancelled(passing).await });
                 }
-                let mut server = TcpStream::connect(&host).await.unwrap();
-                let cut = current.lock().unwrap().clone();
-                passed.spawn(async move {
-                    cut.run_until_cancelled(tokio::io::copy_bidirectional(&mut client, &mut server)).await;
-                });
             }
         });
-        Self { address, open, cut, _passing: passing }
+        Self { address, state, _passing: passing }
     }
 
     /// A store whose way this is, and whose patience is short.
@@ -67,23 +79,63 @@ impl Way {
         mongo(&servers(&[("MONGODB_URI", &uri), ("OCTAVO__MONGODB__TIMEOUT_SECONDS", "2")])).await
     }
 
-    /// Cuts the connections that are there; new ones pass if the way is `open`.
-    fn cut(&self, open: bool) {
-        self.open.store(open, Ordering::Relaxed);
-        std::mem::take(&mut *self.cut.lock().unwrap()).cancel();
+    /// Cuts the connections that are there, and lets no new ones pass.
+    fn close(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.closed = true;
+        std::mem::take(&mut state.cut).cancel();
+    }
+
+    fn open(&self) {
+        self.state.lock().unwrap().closed = false;
+    }
+
+    fn trap(&self, command: &'static [u8], when: When) {
+        self.state.lock().unwrap().trap = Some((command, when));
+    }
+
+    fn is_sprung(&self) -> bool {
+        self.state.lock().unwrap().trap.is_none()
+    }
+}
+
+/// Passes on what each side says, until one ends.
+async fn pass(mut client: TcpStream, mut server: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<()> {
+    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let message = &asked[..read?];
+                let is_trapped = |(bytes, _): &mut (&[u8], _)| message.windows(bytes.len()).any(|w| w == *bytes);
+                let trapped = state.lock().unwrap().trap.take_if(is_trapped);
+                if message.is_empty() || matches!(trapped, Some((_, When::Before))) {
+                    return Ok(());
+                }
+                server.write_all(message).await?;
+                if trapped.is_some() {
+                    return server.read(&mut answered).await.map(|_| ());
+                }
+            }
+            read = server.read(&mut answered) => match read? {
+                0 => return Ok(()),
+                read => client.write_all(&answered[..read]).await?,
+            },
+        }
     }
 }
 
 #[tokio::test]
-async fn updates_and_deletes_are_tried_again_on_a_new_connection() {
+async fn an_update_or_a_delete_whose_connection_is_lost_is_tried_once_more() {
     let way = Way::new().await;
     let store = way.store().await;
-    for _ in 0..5 {
+    for when in [When::Before, When::After] {
         let id = created(&store).await.id;
-        way.cut(true);
+        way.trap(b"updates\0", when);
         assert!(rename(&store, "u1", id, "new", ObjectId::new()).await);
-        way.cut(true);
+        assert!(way.is_sprung(), "{when:?} an update");
+        way.trap(b"deletes\0", when);
         assert!(delete(&store, id, ObjectId::new()).await);
+        assert!(way.is_sprung(), "{when:?} a delete");
     }
     assert_eq!(there(&store).await, []);
 }
@@ -94,13 +146,13 @@ async fn what_gathers_while_the_server_is_away_may_be_tried_again() {
     let store = way.store().await;
     let (old, job) = (created(&store).await.id, ObjectId::new());
     let all: Vec<_> = (0..MANY).map(|n| character("u1", &format!("c{n}"), 0)).collect();
-    way.cut(false);
+    way.close();
     let deletes = join_all((0..MANY).map(async |_| store.delete(&caller("u1"), old, job).await));
     let (created, gone) = join(create(&store, &all), deletes).await;
     for away in created.into_iter().chain(gone.into_iter().map(|gone| gone.map(|_| ()))) {
         assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
     }
-    way.cut(true);
+    way.open();
     until("the store answers", async || store.ping().await.ok()).await;
     for created in create(&store, &all).await {
         created.unwrap();
