@@ -2,31 +2,63 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::queue::{Keep, Options};
 
+/// `opts` as Bull writes it. Producers may put anything anywhere, so each option is read by itself.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Opts<'a> {
+    #[serde(borrow)]
+    attempts: Raw<'a>,
+    backoff: Raw<'a>,
+    timeout: Raw<'a>,
+    remove_on_complete: Raw<'a>,
+    remove_on_fail: Raw<'a>,
+    lifo: Raw<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Backoff<'a> {
+    #[serde(borrow)]
+    delay: Raw<'a>,
+    r#type: Raw<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Remove<'a> {
+    #[serde(borrow)]
+    count: Raw<'a>,
+    age: Raw<'a>,
+}
+
+/// A value, not looked at yet; `null` is none.
+type Raw<'a> = Option<&'a RawValue>;
+
 /// Reads `opts` as Bull writes it; what cannot be read is as if it were not there. `attempt` is counted from 1.
 pub(super) fn parse(opts: &[u8], attempt: u32) -> Options {
-    let opts: Value = serde_json::from_slice(opts).unwrap_or_default();
-    let attempts = opts["attempts"].as_u64().map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
+    let opts: Opts<'_> = std::str::from_utf8(opts).ok().and_then(object).unwrap_or_default();
+    let attempts = read::<u64>(opts.attempts).map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
     Options {
         attempts: Some(attempts),
-        backoff: (attempts > 1).then(|| backoff(&opts["backoff"], attempt)).flatten(),
-        timeout: millis(&opts["timeout"]).filter(|timeout| !timeout.is_zero()),
-        keep_done: keep(&opts["removeOnComplete"]),
-        keep_failed: keep(&opts["removeOnFail"]),
-        lifo: opts["lifo"].as_bool().unwrap_or(false),
+        backoff: (attempts > 1).then(|| backoff(opts.backoff, attempt)).flatten(),
+        timeout: millis(opts.timeout).filter(|timeout| !timeout.is_zero()),
+        keep_done: keep(opts.remove_on_complete),
+        keep_failed: keep(opts.remove_on_fail),
+        lifo: read(opts.lifo).unwrap_or(false),
     }
 }
 
 /// The pause after attempt `attempt` has failed. `None` for a strategy that only the producer's process knows.
-fn backoff(backoff: &Value, attempt: u32) -> Option<Duration> {
-    if backoff.is_null() {
-        return Some(Duration::ZERO);
-    }
-    let delay = millis(&backoff["delay"]).or_else(|| millis(backoff))?;
-    match backoff["type"].as_str() {
+fn backoff(backoff: Raw<'_>, attempt: u32) -> Option<Duration> {
+    let Some(raw) = backoff else { return Some(Duration::ZERO) };
+    let Backoff { delay, r#type } = object(raw.get()).unwrap_or_default();
+    let delay = millis(delay).or_else(|| millis(backoff))?;
+    match read::<String>(r#type).as_deref() {
         Some("exponential") => Some(delay.saturating_mul(2_u32.saturating_pow(attempt) - 1)),
         Some("fixed") | None => Some(delay),
         Some(_) => None,
@@ -34,15 +66,16 @@ fn backoff(backoff: &Value, attempt: u32) -> Option<Duration> {
 }
 
 /// `true`, `false`, a count, or `{age, count}` with the age in seconds.
-fn keep(remove: &Value) -> Keep {
+fn keep(remove: Raw<'_>) -> Keep {
     // Producers may give fractions; a negative count is Bull's own word for all.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-    let number = |value: &Value| value.as_f64().filter(|n| *n >= 0.0).map(|n| n.ceil() as u32);
-    let (count, age_s) = match remove {
-        Value::Bool(true) => (Some(0), None),
-        Value::Number(_) => (number(remove), None),
-        Value::Object(_) => (number(&remove["count"]), number(&remove["age"])),
-        _ => (None, None),
+    let number = |raw| read::<f64>(raw).filter(|n| *n >= 0.0).map(|n| n.ceil() as u32);
+    let (count, age_s) = if read(remove) == Some(true) {
+        (Some(0), None)
+    } else if let Some(Remove { count, age }) = remove.and_then(|raw| object(raw.get())) {
+        (number(count), number(age))
+    } else {
+        (number(remove), None)
     };
     match (count, age_s) {
         (Some(0), _) => Keep::Nothing,
@@ -51,8 +84,17 @@ fn keep(remove: &Value) -> Keep {
     }
 }
 
-fn millis(value: &Value) -> Option<Duration> {
-    value.as_f64().and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok())
+fn millis(raw: Raw<'_>) -> Option<Duration> {
+    read::<f64>(raw).and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok())
+}
+
+fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+/// serde would take an array as the fields of a struct.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -96,8 +138,25 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_as_if_it_were_not_there() {
         let defaults = Options { attempts: Some(1), ..Options::default() };
-        for opts in ["", "null", "7", "{", r#"{"attempts": "x", "backoff": [], "timeout": -1, "lifo": 3}"#] {
+        for opts in
+            ["", "null", "7", "{", "[3]", r#"{"attempts": "x", "backoff": [], "timeout": -1, "lifo": 3}"#]
+        {
             assert_eq!(options(opts, 1), defaults, "{opts}");
         }
+    }
+
+    #[test]
+    fn an_odd_value_spoils_no_other() {
+        let odd = r#" {"attempts": 2, "backoff": {"type": 7, "delay": 5}, "timeout": 1e400, "removeOnComplete": [1],
+            "removeOnFail": {"count": "x", "age": 9}, "lifo": true, "repeat": {"cron": null}}"#;
+        let read = Options {
+            attempts: Some(2),
+            backoff: Some(Duration::from_millis(5)),
+            timeout: None,
+            keep_done: Keep::All,
+            keep_failed: Keep::Some { count: None, age_s: Some(9) },
+            lifo: true,
+        };
+        assert_eq!(options(odd, 1), read);
     }
 }
