@@ -12,7 +12,7 @@ pub struct Outcome {
     pub profile: Box<RawValue>,
 }
 
-/// A successful answer, serialised once: a text, or documents.
+/// A successful answer, a text or documents, serialised once: as the profile that its user is told.
 #[derive(Debug)]
 pub struct Reply(Box<RawValue>);
 
@@ -21,8 +21,8 @@ impl Reply {
     ///
     /// # Errors
     /// When `message` cannot be written as JSON.
-    pub fn new(message: &impl Serialize) -> Result<Self, serde_json::Error> {
-        to_raw_value(message).map(Self)
+    pub fn new(message: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        profile(message, true).map(Self)
     }
 }
 
@@ -92,11 +92,9 @@ impl Outcome {
     }
 
     /// The job was done.
-    ///
-    /// # Errors
-    /// When the reply cannot be written as JSON.
-    pub fn success(user: String, reply: &Reply) -> Result<Self, serde_json::Error> {
-        Self::new(user, &*reply.0, true)
+    #[must_use]
+    pub fn success(user: String, Reply(profile): Reply) -> Self {
+        Self { user, profile }
     }
 
     /// The job failed for good.
@@ -104,14 +102,10 @@ impl Outcome {
     /// # Errors
     /// When the message cannot be written as JSON.
     pub fn failure(user: String, message: &str) -> Result<Self, serde_json::Error> {
-        Self::new(user, message, false)
+        Ok(Self { user, profile: profile(message, false)? })
     }
+}
 
-    fn new<M: Serialize + ?Sized>(
-        user: String,
-        message: &M,
-        status: bool,
-    ) -> Result<Self, serde_json::Error> {
-        Ok(Self { user, profile: to_raw_value(&Profile { message, status })? })
-    }
+fn profile<M: Serialize + ?Sized>(message: &M, status: bool) -> Result<Box<RawValue>, serde_json::Error> {
+    to_raw_value(&Profile { message, status })
 }

@@ -120,12 +120,10 @@ impl<D: Domain> Pipeline<D> {
             user.clone().and_then(|user| outcome(user, message).ok())
         };
         match result {
-            Ok(reply) => match Outcome::success(user.unwrap_or_default(), &reply) {
-                Ok(outcome) => {
-                    Judged { verdict: Verdict::Done, outcome: Some(outcome), word: "done", reason: None }
-                }
-                Err(error) => Judged::buried(error.to_string(), None),
-            },
+            Ok(reply) => {
+                let outcome = Some(Outcome::success(user.unwrap_or_default(), reply));
+                Judged { verdict: Verdict::Done, outcome, word: "done", reason: None }
+            }
             Err(Failure::Refused(refusal)) => Judged {
                 verdict: Verdict::Done,
                 outcome: told(Outcome::failure, refusal.message()),

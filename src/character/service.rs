@@ -88,7 +88,7 @@ fn not_found() -> Failure {
 }
 
 fn reply<T: serde::Serialize + ?Sized>(message: &T) -> Result<Reply, Failure> {
-    Reply::new(&message).map_err(|error| Failure::Abort(format!("the reply cannot be written: {error}")))
+    Reply::new(message).map_err(|error| Failure::Abort(format!("the reply cannot be written: {error}")))
 }
 
 impl From<StoreError> for Failure {
