@@ -7,6 +7,7 @@
 
 use std::{
     convert::Infallible,
+    iter,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -152,8 +153,11 @@ impl Listener {
         match serde_json::from_slice::<Message>(message) {
             Ok(message) if message.from == self.channel.process => {}
             Ok(Message { logged, unheard, .. }) => {
-                if !logged.is_empty() {
-                    self.tell(News::Grown(logged));
+                let mut logged = logged.into_iter();
+                let grown = || Some(Grown { user: logged.next()?, job: logged.next()? });
+                let grown: Vec<_> = iter::from_fn(grown).collect();
+                if !grown.is_empty() {
+                    self.tell(News::Grown(grown));
                 }
                 if !unheard.is_empty() {
                     self.tell(News::Unheard(unheard));
@@ -187,8 +191,9 @@ impl Listener {
 #[derive(Deserialize)]
 struct Message {
     from: String,
+    /// User, job, and so on.
     #[serde(default)]
-    logged: Vec<Grown>,
+    logged: Vec<String>,
     #[serde(default)]
     unheard: Vec<Unheard>,
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
 
 mod app;
+mod batches;
 mod connection;
 mod cut_off;
 mod effects;

@@ -12,6 +12,8 @@ local function bury(home, data, meta, id, reason)
     local name = SAVED_AS[fields[i]] or 'job.' .. fields[i]
     if name ~= '' then letter[name] = fields[i + 1] end
   end
+  -- The first claim may have been the last.
+  letter.claimed_ms = letter.claimed_ms or letter.created_ms
   -- An id that nobody could ask for is written as one that can be.
   local named = is_text(id) and id or id:gsub('[\128-\255]', function(byte) return string.format('\\x%02x', byte:byte()) end)
   write_letter(home, named, letter)

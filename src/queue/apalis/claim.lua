@@ -5,7 +5,8 @@
 -- ARGV  1 lease token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lease, ms
 --       5 prefix of meta hashes  6 1 if nothing else runs in our process  7 prefix of letters  8 how long letters are kept, ms
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
---       {id, data, attempts, max_attempts, crashes, 1 if it was claimed before, ms of its first claim}
+--       {attempts, max_attempts, crashes, ms of its first claim, data, id, 1 if it was claimed before}; a producer may have
+--       spoilt the numbers, or left them out
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
 -- was lost, it returns the same jobs. Writes first what frees memory: a full Redis refuses a script only at its first write.
@@ -19,17 +20,14 @@ local now_text = string.format('%d', now)
 local lease_end = string.format('%d', now + lease_ms)
 local jobs, broken, bytes = {}, {}, 0
 
--- A number that a producer's metadata may have spoilt.
-local function count(value)
-  return value and math.floor(math.max(0, math.min(tonumber(value) or 0, 1e9))) or 0
-end
-
+-- The metadata of a job; an error when it is no hash.
 local function read(id)
   return redis.pcall('HMGET', prefix .. id, 'attempts', 'max_attempts', 'octavo:crashes', 'octavo:claimed_at', 'octavo:lease')
 end
 
 local function add(id, data, f, before)
-  jobs[#jobs + 1] = {id, data, count(f[1]), count(f[2]), count(f[3]), before, tonumber(f[4]) or now}
+  f[5], f[6], f[7] = data, id, before
+  jobs[#jobs + 1] = f
   bytes = bytes + #data
 end
 
@@ -58,7 +56,7 @@ for _, id in ipairs(ids) do
   if bytes >= max_bytes then break end
   local f = read(id)
   local sound = not f.err and is_text(id)
-  local crashes = sound and count(f[3]) or 0
+  local crashes = sound and tonumber(f[3] or 0) or 0
   if crashes > 1 and not (alone and #jobs == 0) then
     suspect = #jobs == 0 and 1 or 0
     break
@@ -73,11 +71,8 @@ for _, id in ipairs(ids) do
     broken[#broken + 1] = id
   else
     local before = f[4] and 1 or 0
-    if before == 1 then
-      redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', 'octavo:last_claim', now_text)
-    else
-      redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', 'octavo:last_claim', now_text, 'octavo:claimed_at', now_text)
-    end
+    redis.call('HSET', meta, 'octavo:lease', token, 'status', 'Running', f[4] and 'octavo:last_claim' or 'octavo:claimed_at', now_text)
+    f[4] = f[4] or now_text
     leases[#leases + 1], leases[#leases + 2] = lease_end, id
     claim[#claim + 1], claim[#claim + 2] = id, before
     add(id, data, f, before)

@@ -10,8 +10,10 @@ use crate::queue::{Claim, Job, Lease, Options};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
-/// `{id, data, attempts, max_attempts, crashes, claimed before, ms of its first claim}`
-type Row = (String, Vec<u8>, u32, u32, u32, bool, i64);
+/// `{attempts, max_attempts, crashes, ms of its first claim, data, id, claimed before}`. A producer may have spoilt the numbers.
+type Row = (Field, Field, Field, Field, Vec<u8>, String, bool);
+
+type Field = Option<Vec<u8>>;
 
 pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone: bool) -> RedisResult<Claim> {
     let keys = &queue.keys;
@@ -39,16 +41,17 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone:
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
-    let (id, data, attempts, max_attempts, crashes, redelivered, first_claimed) = row;
+    let (attempts, max_attempts, crashes, first_claimed, data, id, redelivered) = row;
+    let max_attempts = count(max_attempts);
     Job {
-        created_ms: ApalisQueue::created_ms(&id, first_claimed),
+        created_ms: ApalisQueue::created_ms(&id, number(first_claimed).unwrap_or(now)),
         claimed_ms: now,
         id,
         queue,
         layout: LAYOUT,
         data,
-        attempt: attempts + 1,
-        crashes,
+        attempt: count(attempts).saturating_add(1),
+        crashes: count(crashes),
         redelivered,
         options: Options {
             attempts: Some(max_attempts).filter(|max| *max != STOCK_ATTEMPTS),
@@ -56,6 +59,15 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
         },
         lease: Lease::clone(lease),
     }
+}
+
+/// How often something happened; never, if that cannot be read.
+fn count(field: Field) -> u32 {
+    number(field).map_or(0, |n| u32::try_from(n).unwrap_or(0))
+}
+
+fn number(field: Field) -> Option<i64> {
+    String::from_utf8(field?).ok()?.parse().ok()
 }
 
 /// What a stock push writes when the producer said nothing.

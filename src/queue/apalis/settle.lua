@@ -17,6 +17,7 @@ local log = {
 local letters = {set = KEYS[5], last = KEYS[6], prefix = ARGV[12], ttl = ARGV[13]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local LOST, QUIETLY = {0, 0, ''}, {1, 0, ''}
 local settled, ours, done, metas, told = {}, {}, {}, {}, {}
 
 -- Puts a job back, or buries it.
@@ -41,7 +42,7 @@ end
 local mine = {}
 for i = 14, #ARGV, 6 do
   local id = ARGV[i]
-  settled[#settled + 1] = {0, 0, ''}
+  settled[#settled + 1] = LOST
   if not mine[id] and redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1] then
     mine[id] = #settled
     ours[#ours + 1] = id
@@ -59,7 +60,7 @@ for n = 1, #settled do
   local id, _, verdict, argument, user, profile = unpack(ARGV, n * 6 + 8, n * 6 + 13)
   if mine[id] == n then
     if verdict ~= 'done' then settle(id, verdict, argument) end
-    settled[n] = {1, 0, ''}
+    settled[n] = QUIETLY
     if user ~= '' then
       settled[n] = outcome(user, id, profile)
       told[#told + 1] = n
@@ -68,6 +69,6 @@ for n = 1, #settled do
 end
 append(log, queue, time[1] * 1000000 + time[2])
 for _, n in ipairs(told) do
-  redis.call('SET', places .. ARGV[n * 6 + 8], string.format('%d ', settled[n][1]) .. ARGV[n * 6 + 12], 'PX', log.ttl)
+  redis.call('SET', places .. ARGV[n * 6 + 8], settled[n][1] .. ' ' .. ARGV[n * 6 + 12], 'PX', log.ttl)
 end
 return settled

@@ -6,7 +6,7 @@
 -- ARGV  1 lock token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lock, ms
 --       5 prefix of keys  6 1 if nothing else runs in our process  7 prefix of letters
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
---       {id, data, opts, attemptsMade, timestamp, stalledCounter, 1 if it was claimed before}
+--       {data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Publishes `waiting@` for delayed jobs that fell due, and `active`.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
@@ -29,10 +29,10 @@ end
 -- What Bull keeps something else under: a job with such an id is in the way of the whole queue.
 local reserved = {completed = true, failed = true, priority = true, stalled = true, ['stalled-check'] = true}
 
-local function add(id, f, before)
-  local data = f[1] or ''
-  jobs[#jobs + 1] = {id, data, f[2] or '', f[3] or '', f[4] or now_text, f[5] or '', before}
-  bytes = bytes + #data
+local function add(id, f)
+  f[8] = id
+  jobs[#jobs + 1] = f
+  bytes = bytes + #(f[1] or '')
 end
 
 local given = redis.call('GET', KEYS[7])
@@ -41,7 +41,10 @@ if given[1] == token then
   for i = 2, #given, 2 do
     local id = given[i]
     local f = redis.call('GET', prefix .. id .. ':lock') == token and read(id)
-    if f then add(id, f, given[i + 1]) end
+    if f then
+      f[6] = given[i + 1] == 1 and f[6]
+      add(id, f)
+    end
   end
   return {jobs, broken, -1, now, 0}
 end
@@ -106,7 +109,8 @@ for n = #waiting, 1, -1 do
     -- Driven again, in Bull perhaps: then its dead letter is of an earlier run.
     if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[7] .. id) end
     active[#active + 1], claim[#claim + 1], claim[#claim + 2] = id, id, before
-    add(id, f, before)
+    f[4] = f[4] or now_text
+    add(id, f)
     if crashes > 1 then break end
   end
 end

@@ -10,9 +10,11 @@ use crate::queue::{Claim, Job, Lease};
 static CLAIM: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("../is_text.lua"), include_str!("claim.lua"))));
 
-/// `{id, data, opts, attemptsMade, timestamp, stalledCounter, claimed before}`. Bull writes numbers, but producers may
-/// write anything.
-type Row = (String, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, bool);
+/// `{data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}`. Bull writes
+/// numbers, but producers may write anything.
+type Row = (Field, Field, Field, Field, Field, Field, Field, String);
+
+type Field = Option<Vec<u8>>;
 
 /// The end of the year 9999: no later time can be written in ISO 8601.
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -46,29 +48,29 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize, alone: b
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
-    let (id, data, opts, attempts_made, timestamp, stalled, redelivered) = row;
-    let attempt = count(&attempts_made).saturating_add(1);
+    let (data, opts, attempts_made, timestamp, stalled, claimed_before, _, id) = row;
+    let attempt = count(attempts_made).saturating_add(1);
     Job {
         id,
         queue,
         layout: LAYOUT,
-        data,
+        data: data.unwrap_or_default(),
         // Without a time that can be read, one that stays the same: a second run must make the same character.
-        created_ms: number(&timestamp).filter(|ms| *ms <= LAST_MS).map_or(0, u64::cast_signed),
+        created_ms: number(timestamp).filter(|ms| *ms <= LAST_MS).map_or(0, u64::cast_signed),
         claimed_ms: now,
         attempt,
-        crashes: count(&stalled),
-        redelivered,
-        options: options::parse(&opts, attempt),
+        crashes: count(stalled),
+        redelivered: claimed_before.is_some(),
+        options: options::parse(&opts.unwrap_or_default(), attempt),
         lease: Lease::clone(lease),
     }
 }
 
 /// How often something happened; never, if that cannot be read.
-fn count(field: &[u8]) -> u32 {
+fn count(field: Field) -> u32 {
     number(field).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-fn number(field: &[u8]) -> Option<u64> {
-    std::str::from_utf8(field).ok()?.parse().ok()
+fn number(field: Field) -> Option<u64> {
+    String::from_utf8(field?).ok()?.parse().ok()
 }

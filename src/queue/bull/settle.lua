@@ -24,6 +24,7 @@ local letters = {set = KEYS[10], last = KEYS[11], prefix = ARGV[11], ttl = ARGV[
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
+local LOST, QUIETLY = {0, 0, ''}, {1, 0, ''}
 local settled, worked = {}, false
 local gone, ended = {}, {}
 
@@ -132,29 +133,51 @@ local function settle(id, verdict, value, debounce)
   end
 end
 
-local ids, locks, unlocked = {}, {}, {}
-for i = 13, #ARGV, 6 do
-  ids[#ids + 1], locks[#locks + 1] = ARGV[i], prefix .. ARGV[i] .. ':lock'
-end
-local holders = redis.call('MGET', unpack(locks))
-for n, lock in ipairs(locks) do
-  if holders[n] == ARGV[n * 6 + 8] then unlocked[#unlocked + 1] = lock end
-end
-if #unlocked > 0 then
-  redis.call('DEL', unpack(unlocked))
-  redis.call('SREM', KEYS[7], unpack(ids))
+-- Takes these out of active; the oldest stand at its end, and ours among them. Gives those that were there.
+local function take(ids)
+  local wanted, taken, left = {}, {}, {}
+  for _, id in ipairs(ids) do wanted[id] = true end
+  local last = redis.call('LRANGE', KEYS[2], string.format('%d', -4 * #ids), '-1')
+  for _, id in ipairs(last) do
+    if wanted[id] and not taken[id] then
+      taken[id] = true
+    else
+      left[#left + 1] = id
+    end
+  end
+  if #left < #last then
+    redis.call('LTRIM', KEYS[2], '0', string.format('-%d', #last + 1))
+    if #left > 0 then redis.call('RPUSH', KEYS[2], unpack(left)) end
+  end
+  for _, id in ipairs(ids) do
+    taken[id] = taken[id] or redis.call('LREM', KEYS[2], '-1', id) == 1
+  end
+  return taken
 end
 
-for n, id in ipairs(ids) do
-  local _, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
-  settled[n] = {0, 0, ''}
+local locks, unlocked, ours = {}, {}, {}
+for i = 13, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
+for n, holder in ipairs(redis.call('MGET', unpack(locks))) do
+  if holder == ARGV[n * 6 + 8] then
+    unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 7]
+  end
+end
+local active = {}
+if #ours > 0 then
+  redis.call('DEL', unpack(unlocked))
+  redis.call('SREM', KEYS[7], unpack(ours))
+  active = take(ours)
+end
+
+for n = 1, #locks do
+  local id, _, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
+  settled[n] = LOST
   -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-  if holders[n] == token and redis.call('LREM', KEYS[2], '-1', id) == 1 then
-    local f = redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
-    if f[1] then
-      settle(id, verdict, value, f[2])
-      settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or {1, 0, ''}
-    end
+  local f = active[id] and redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
+  if f and f[1] then
+    active[id] = nil
+    settle(id, verdict, value, f[2])
+    settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or QUIETLY
   end
 end
 if #gone > 0 then redis.call('DEL', unpack(gone)) end

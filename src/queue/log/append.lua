@@ -4,21 +4,25 @@
 -- queue the seqs of what nobody has heard yet, a zset `<queue>:<user>` by themselves. A seq is the time in µs, or one more
 -- than the last.
 
+-- What was noted: for each user job, profile, place, and so on; and for all, user, job, and so on.
 local users, outcomes, logged = {}, {}, {}
 
 -- Notes an outcome, for `append` to write; gives its place, {seq, seq of the one before, epoch}, which is filled in then.
 local function outcome(user, job, profile)
-  if not outcomes[user] then
-    users[#users + 1], outcomes[user] = user, {}
+  local own = outcomes[user]
+  if not own then
+    own = {}
+    users[#users + 1], outcomes[user] = user, own
   end
-  local place = {0, 0, ''}
-  table.insert(outcomes[user], {job, profile, place})
-  logged[#logged + 1] = {user, job}
+  local n, place = #own, {0, 0, ''}
+  own[n + 1], own[n + 2], own[n + 3] = job, profile, place
+  n = #logged
+  logged[n + 1], logged[n + 2] = user, job
   return place
 end
 
 -- Drops the oldest entries that are too old or too large in all: as many as were `added`, and 100 more, at the most.
--- Returns floor, bytes and oldest as they are then.
+-- Returns floor, bytes and oldest as they are then. Cost grows with what is dropped, which is read, for its size.
 local function drop(log, user, added, floor, bytes, too_old)
   local entries, dropped, queues, oldest = log.entries .. user, 0, {}, nil
   while not oldest and dropped < added + 100 do
@@ -46,30 +50,35 @@ end
 -- now   the time, µs
 local function append(log, queue, now)
   if #users == 0 then return end
-  local keys = {}
+  local keys, lengths = {}, {}
   for i, user in ipairs(users) do keys[i] = log.state .. user end
   local states = redis.call('MGET', unpack(keys))
   local too_old = now - log.ttl * 1000
   for i, user in ipairs(users) do
     local epoch, seq, floor, bytes, oldest = log.epoch, 0, 0, 0, 0
     if states[i] then epoch, seq, floor, bytes, oldest = cmsgpack.unpack(states[i]) end
-    local added, rows, seqs = outcomes[user], {}, {}
-    for _, row in ipairs(added) do
-      local job, place = row[1], row[3]
-      place[2], place[3] = seq, epoch
+    local own, rows, seqs, n = outcomes[user], {}, {}, 0
+    for at = 1, #own, 3 do
+      local job, profile, place = own[at], own[at + 1], own[at + 2]
+      local before = seq
       seq = math.max(seq + 1, now)
-      place[1] = seq
-      local text = string.format('%d', seq)
-      local entry = text .. '\n' .. queue .. '\n' .. #job .. '\n' .. job .. row[2]
+      local text, length = string.format('%d', seq), lengths[#job]
+      place[1], place[2], place[3] = text, before, epoch
+      if not length then
+        length = '\n' .. queue .. '\n' .. #job .. '\n'
+        lengths[#job] = length
+      end
+      local entry = text .. length .. job .. profile
       bytes = bytes + #entry
-      rows[#rows + 1], rows[#rows + 2] = text, entry
-      seqs[#seqs + 1], seqs[#seqs + 2] = text, text
+      rows[n + 1], rows[n + 2] = text, entry
+      seqs[n + 1], seqs[n + 2] = text, text
+      n = n + 2
     end
     local entries, unheard = log.entries .. user, log.unheard .. queue .. ':' .. user
     redis.call('ZADD', entries, unpack(rows))
     redis.call('ZADD', unheard, unpack(seqs))
     if bytes > log.max or oldest <= too_old then
-      floor, bytes, oldest = drop(log, user, #added, floor, bytes, too_old)
+      floor, bytes, oldest = drop(log, user, n / 2, floor, bytes, too_old)
     end
     redis.call('PEXPIRE', entries, log.ttl)
     redis.call('PEXPIRE', unheard, log.ttl)

@@ -90,8 +90,8 @@ pub struct Mark {
     pub heard: bool,
 }
 
-/// Which log has grown, by which job; read from a list of the two.
-#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+/// Which log has grown, by which job.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Grown {
     /// The user.
     pub user: String,

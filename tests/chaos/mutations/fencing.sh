@@ -8,9 +8,12 @@ mutate() {
         "redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1]" \
         "true"
     replace src/queue/bull/settle.lua \
-        "holders[n] == token and redis.call('LREM', KEYS[2], '-1', id) == 1" \
-        "redis.call('LREM', KEYS[2], '-1', id)"
-    replace src/queue/bull/settle.lua \
-        "if f[1] then" \
+        "if holder == ARGV[n * 6 + 8] then" \
         "if true then"
+    replace src/queue/bull/settle.lua \
+        "taken[id] = taken[id] or redis.call('LREM', KEYS[2], '-1', id) == 1" \
+        "taken[id] = true"
+    replace src/queue/bull/settle.lua \
+        "if f and f[1] then" \
+        "if f then"
 }
