@@ -132,6 +132,7 @@ on_every_queue! {
     a_released_job_is_first_and_counts_nothing(super::LONG);
     a_claim_is_bounded_by_bytes(super::LONG);
     a_suspect_is_given_alone(super::SHORT);
+    a_share_of_a_claim_is_of_the_newest_where_many_wait(super::LONG);
 }
 
 on_every_inbox! {
@@ -266,6 +267,21 @@ async fn a_suspect_is_given_alone(queue: &Fixture) {
     assert_eq!(ids(&alone), pushed[..1]);
     assert_eq!(alone.jobs[0].crashes, 2);
     assert_eq!(ids(&queue.claim(&new_lease(), 10, false).await.unwrap()), pushed[1..]);
+}
+
+async fn a_share_of_a_claim_is_of_the_newest_where_many_wait(queue: &Fixture) {
+    let mut pushed = push(queue, 40).await;
+    let newest = pushed.split_off(38);
+    let mut claimed = ids(&claim(queue, 16).await);
+    let mut share = claimed.split_off(14);
+    share.sort_unstable();
+    assert_eq!(
+        (&claimed[..], &share[..]),
+        (&pushed[..14], &newest[..]),
+        "nobody waits behind all that one has asked for"
+    );
+    assert_eq!(ids(&claim(queue, 16).await), pushed[14..30]);
+    assert_eq!(ids(&claim(queue, 16).await), pushed[30..]);
 }
 
 async fn a_claim_is_bounded_by_bytes(queue: &Fixture) {

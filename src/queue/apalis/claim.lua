@@ -43,25 +43,29 @@ if given[1] == token then
 end
 redis.call('DEL', KEYS[5])
 
+-- Where many wait, one in eight is of the newest: nobody waits behind all that another has asked for.
+local share = redis.call('ZCARD', KEYS[2]) > 2 * max and math.floor(max / 8) or 0
 -- Those in `active` were there first.
-local ids = redis.call('LRANGE', KEYS[1], '0', string.format('%d', max - 1))
+local ids = redis.call('LRANGE', KEYS[1], '0', string.format('%d', max - share - 1))
 local listed, taken, suspect = #ids, 0, 0
-if listed < max then
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now / 1000, 'LIMIT', '0', string.format('%d', max - listed))) do
-    ids[#ids + 1] = id
-  end
+local function scheduled(command, from, to, most)
+  return redis.call(command, KEYS[2], from, to, 'LIMIT', '0', string.format('%d', most))
+end
+if listed < max - share then
+  for _, id in ipairs(scheduled('ZRANGEBYSCORE', '-inf', now / 1000, max - share - listed)) do ids[#ids + 1] = id end
 end
 local leases, claim = {}, {token}
-for _, id in ipairs(ids) do
-  if bytes >= max_bytes then break end
+
+-- Leases a job, unless that is not to be; gives whether it did, and whether another may follow.
+local function take(id)
+  if bytes >= max_bytes then return false, false end
   local f = read(id)
   local sound = not f.err and is_text(id)
   local crashes = sound and tonumber(f[3] or 0) or 0
   if crashes > 1 and not (alone and #jobs == 0) then
     suspect = #jobs == 0 and 1 or 0
-    break
+    return false, false
   end
-  taken = taken + 1
   local data, meta = redis.call('HGET', KEYS[3], id), prefix .. id
   if not data then
     if not f.err then redis.call('DEL', meta) end
@@ -76,11 +80,27 @@ for _, id in ipairs(ids) do
     leases[#leases + 1], leases[#leases + 2] = lease_end, id
     claim[#claim + 1], claim[#claim + 2] = id, before
     add(id, data, f, before)
-    if crashes > 1 then break end
   end
+  return true, crashes <= 1
+end
+
+local more = true
+for _, id in ipairs(ids) do
+  local took
+  took, more = take(id)
+  if took then taken = taken + 1 end
+  if not more then break end
 end
 if listed > 0 and taken > 0 then redis.call('LTRIM', KEYS[1], string.format('%d', math.min(taken, listed)), '-1') end
 if taken > listed then redis.call('ZREMRANGEBYRANK', KEYS[2], '0', string.format('%d', taken - listed - 1)) end
+if more and share > 0 then
+  for _, id in ipairs(scheduled('ZREVRANGEBYSCORE', now / 1000, '-inf', share)) do
+    local took
+    took, more = take(id)
+    if took then redis.call('ZREM', KEYS[2], id) end
+    if not more then break end
+  end
+end
 
 if #jobs > 0 then
   redis.call('ZADD', KEYS[4], unpack(leases))

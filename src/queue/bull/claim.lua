@@ -83,16 +83,16 @@ end
 
 local suspect = 0
 local ids, active, claim = {}, {}, {token}
-local waiting = redis.call('LRANGE', KEYS[1], string.format('-%d', max), '-1')
-for n = #waiting, 1, -1 do
-  if bytes >= max_bytes or #broken >= max then break end
-  local id = waiting[n]
+
+-- Locks a job, unless that is not to be; gives whether it did, and whether another may follow.
+local function take(id)
+  if bytes >= max_bytes or #broken >= max then return false, false end
   if reserved[id] and redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
   local f = is_text(id) and read(id)
   local crashes = f and tonumber(f[5]) or 0
   if crashes > 1 and not (alone and #jobs == 0) then
     suspect = #jobs == 0 and 1 or 0
-    break
+    return false, false
   end
   ids[#ids + 1] = id
   if not f then
@@ -111,11 +111,30 @@ for n = #waiting, 1, -1 do
     active[#active + 1], claim[#claim + 1], claim[#claim + 2] = id, id, before
     f[4] = f[4] or now_text
     add(id, f)
-    if crashes > 1 then break end
+  end
+  return true, crashes <= 1
+end
+
+-- Where many wait, one in eight is of the newest: nobody waits behind all that another has asked for. Jobs with a priority
+-- stand in their order.
+local share = math.floor(max / 8)
+if redis.call('LLEN', KEYS[1]) <= 2 * max or redis.call('EXISTS', KEYS[4]) == 1 then share = 0 end
+local oldest, newest, took, more = 0, 0, nil, true
+local waiting = redis.call('LRANGE', KEYS[1], string.format('%d', share - max), '-1')
+for n = #waiting, 1, -1 do
+  took, more = take(waiting[n])
+  if took then oldest = oldest + 1 end
+  if not more then break end
+end
+if more and share > 0 then
+  for _, id in ipairs(redis.call('LRANGE', KEYS[1], '0', string.format('%d', share - 1))) do
+    took, more = take(id)
+    if took then newest = newest + 1 end
+    if not more then break end
   end
 end
 if #ids > 0 then
-  redis.call('LTRIM', KEYS[1], '0', string.format('-%d', #ids + 1))
+  redis.call('LTRIM', KEYS[1], string.format('%d', newest), string.format('-%d', oldest + 1))
   redis.call('ZREM', KEYS[4], unpack(ids))
 end
 

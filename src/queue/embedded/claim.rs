@@ -36,7 +36,8 @@ struct Limits {
     alone: bool,
 }
 
-/// The jobs that are due, up to the first suspect; and whether that is the very first.
+/// The jobs that are due, up to the first suspect; and whether that is the very first. Where many wait, one in eight is of
+/// the newest: nobody waits behind all that another has asked for.
 fn due(
     tx: &Transaction<'_>,
     name: &'static str,
@@ -44,26 +45,37 @@ fn due(
     lease: &Lease,
     limits: &Limits,
 ) -> rusqlite::Result<(Vec<Job>, bool)> {
-    let select = "SELECT id, data, created, attempts, crashes, claimed FROM jobs
-        WHERE queue = ? AND state = 'waiting' AND due <= ? ORDER BY due, seq LIMIT ?";
-    let mut select = tx.prepare_cached(select)?;
-    let mut rows = select.query(params![name, now, i64::try_from(limits.max).unwrap_or(i64::MAX)])?;
+    let many = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = ? AND state = 'waiting' AND due <= ? LIMIT 1 OFFSET ?)";
+    let max = i64::try_from(limits.max).unwrap_or(i64::MAX);
+    let many: bool =
+        tx.prepare_cached(many)?.query_row(params![name, now, max.saturating_mul(2)], |row| row.get(0))?;
+    let newest = if many { max / 8 } else { 0 };
     let (mut jobs, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let job = job(row, name, lease, now)?;
-        let suspect = job.is_suspect();
-        if suspect && !(limits.alone && jobs.is_empty()) {
-            let first = jobs.is_empty();
-            return Ok((jobs, first));
-        }
-        bytes += job.data.len();
-        jobs.push(job);
-        if suspect || bytes >= limits.bytes {
-            break;
+    for (select, most) in [(OLDEST, max - newest), (NEWEST, newest)] {
+        let mut select = tx.prepare_cached(select)?;
+        let mut rows = select.query(params![name, now, most])?;
+        while let Some(row) = rows.next()? {
+            let job = job(row, name, lease, now)?;
+            let suspect = job.is_suspect();
+            if suspect && !(limits.alone && jobs.is_empty()) {
+                let first = jobs.is_empty();
+                return Ok((jobs, first));
+            }
+            bytes += job.data.len();
+            jobs.push(job);
+            if suspect || bytes >= limits.bytes {
+                return Ok((jobs, false));
+            }
         }
     }
     Ok((jobs, false))
 }
+
+const OLDEST: &str = "SELECT id, data, created, attempts, crashes, claimed FROM jobs
+    WHERE queue = ? AND state = 'waiting' AND due <= ? ORDER BY due, seq LIMIT ?";
+
+const NEWEST: &str = "SELECT id, data, created, attempts, crashes, claimed FROM jobs
+    WHERE queue = ? AND state = 'waiting' AND due <= ? ORDER BY due DESC, seq DESC LIMIT ?";
 
 fn job(row: &Row<'_>, queue: &'static str, lease: &Lease, now: i64) -> rusqlite::Result<Job> {
     Ok(Job {
