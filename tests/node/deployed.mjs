@@ -47,13 +47,16 @@ export async function deployed(t, env = {}) {
     return { t, octavo, gate, characters: mongo.db(database).collection('Characters') };
 }
 
+/** How many jobs run. */
+export async function active(octavo) {
+    const { body } = await octavo.request('/health');
+    return Object.values(body.queues).reduce((sum, { active }) => sum + active, 0);
+}
+
 /** Waits until so many jobs run. */
 export async function claimed(octavo, count) {
-    const active = async () => {
-        const { body } = await octavo.request('/health');
-        return Object.values(body.queues).reduce((sum, { active }) => sum + active, 0) === count || undefined;
-    };
-    await eventually(ANSWER_MS, active, () => `not ${count} jobs run\n${octavo.tail()}`);
+    const all = async () => (await active(octavo)) === count || undefined;
+    await eventually(ANSWER_MS, all, () => `not ${count} jobs run\n${octavo.tail()}`);
 }
 
 /** What the process has logged. */

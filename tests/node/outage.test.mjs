@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { queueOf } from './bull-queue.mjs';
 import { CREATED, character, someone } from './data.mjs';
-import { LAYOUTS, claimed, deployed, events, log } from './deployed.mjs';
+import { LAYOUTS, active, claimed, deployed, events, log } from './deployed.mjs';
 import { ANSWER_MS, eventually } from './wait.mjs';
 
 /** How long MongoDB is away under load, in seconds. */
@@ -125,8 +125,8 @@ describe('the process', () => {
             const runs = [];
             /** Ends the process while so many jobs run, and nothing that they have sent arrives. */
             const dies = async (running) => {
-                const held = async () => gate.faults.held === running || undefined;
-                await eventually(ANSWER_MS, held, () => `${gate.faults.held} jobs run, not ${running}\n${octavo.tail()}`);
+                const held = async () => (gate.faults.held > 0 && (await active(octavo)) === running) || undefined;
+                await eventually(ANSWER_MS, held, () => `not ${running} jobs run, and wait for the store\n${octavo.tail()}`);
                 await octavo.kill();
                 runs.push(...events(octavo));
                 await gate.cut();
