@@ -8,7 +8,7 @@
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
 --       user is told or '' when that is the value
 --       verdict: `completed N/S` and `failed N/S`, with how many to keep or nothing, and seconds to keep or nothing;
---       `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release /`
+--       `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release`
 -- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
 -- the lock is not ours (any more): then nothing was changed.
 -- Publishes `completed`, `failed`, `delayed`, and `drained` when nothing waits or runs any more. Removes at most 100
@@ -157,7 +157,8 @@ end
 
 local locks, unlocked, ours = {}, {}, {}
 for i = 13, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
-for n, holder in ipairs(redis.call('MGET', unpack(locks))) do
+local holders = redis.call('MGET', unpack(locks))
+for n, holder in ipairs(holders) do
   if holder == ARGV[n * 6 + 8] then
     unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 7]
   end
@@ -170,10 +171,10 @@ if #ours > 0 then
 end
 
 for n = 1, #locks do
-  local id, _, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
+  local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
   settled[n] = LOST
   -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-  local f = active[id] and redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
+  local f = holders[n] == token and active[id] and redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
   if f and f[1] then
     active[id] = nil
     settle(id, verdict, value, f[2])

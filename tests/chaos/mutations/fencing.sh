@@ -11,6 +11,9 @@ mutate() {
         "if holder == ARGV[n * 6 + 8] then" \
         "if true then"
     replace src/queue/bull/settle.lua \
+        "holders[n] == token and active[id]" \
+        "active[id]"
+    replace src/queue/bull/settle.lua \
         "taken[id] = taken[id] or redis.call('LREM', KEYS[2], '-1', id) == 1" \
         "taken[id] = true"
     replace src/queue/bull/settle.lua \
