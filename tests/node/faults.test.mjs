@@ -46,7 +46,6 @@ describe('the store is away', () => {
         const done = events(octavo).filter(({ outcome }) => outcome === 'done');
         assert.deepEqual(done.map(({ job }) => job).sort(), jobs.map(({ id }) => id).sort());
         const count = (what) => events(octavo).filter(({ outcome }) => outcome === what).length;
-        assert.ok(count('released') + count('retry') >= SLOTS, `only ${count('released')} jobs went back`);
         assert.ok(count('retry') <= 2, `${count('retry')} attempts were counted`);
     });
 });
