@@ -144,3 +144,61 @@ impl Limit {
         self.now = next.clamp(FEWEST.min(self.most), self.most);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks `times` at a queue that does `rate(limit)` jobs a second while its limit is in the way.
+    fn looked(limit: &mut Limit, times: usize, rate: impl Fn(usize) -> usize) {
+        for _ in 0..times {
+            limit.reached = true;
+            let second = limit.since + Duration::from_secs(1);
+            limit.done(rate(limit.now).max(limit.now * LOOK_TIMES), second);
+        }
+    }
+
+    #[test]
+    fn it_goes_down_to_what_is_enough_and_stays_near() {
+        let mut limit = Limit::new(512);
+        // As many get done with 100 as with more.
+        looked(&mut limit, 30, |now| now.min(100) * 50);
+        for _ in 0..20 {
+            looked(&mut limit, 1, |now| now.min(100) * 50);
+            assert!((60..=160).contains(&limit.now), "{}", limit.now);
+        }
+    }
+
+    #[test]
+    fn it_stays_near_the_most_when_more_is_better() {
+        let mut limit = Limit::new(512);
+        looked(&mut limit, 20, |now| now * 50);
+        for _ in 0..10 {
+            looked(&mut limit, 1, |now| now * 50);
+            assert!(limit.now > 300, "{}", limit.now);
+        }
+    }
+
+    #[test]
+    fn it_moves_only_when_it_is_in_the_way() {
+        let mut limit = Limit::new(512);
+        for _ in 0..10 {
+            limit.done(5000, limit.since + Duration::from_secs(1));
+        }
+        assert_eq!(limit.now, 512);
+        assert_eq!(Limit::new(8).now, 8);
+    }
+
+    #[tokio::test]
+    async fn room_is_for_jobs_and_bytes_and_comes_back_together() {
+        let slots = Slots::new(3, 100);
+        let mut first = slots.take(40);
+        assert_eq!(slots.room().await, 2);
+        let large = slots.take(60);
+        let waits = tokio::time::timeout(Duration::from_millis(20), slots.room()).await;
+        assert!(waits.is_err(), "100 bytes are in work");
+        first.merge(large);
+        drop(first);
+        assert_eq!(slots.room().await, 3);
+    }
+}
