@@ -111,3 +111,41 @@ fn a_token_is_verified_once_while_it_is_valid_and_never_longer() {
     assert_eq!(verified.caller("a.b.c", 10.0, || Err(TokenError::Expired)), Err(TokenError::Expired));
     assert_eq!(verified.caller("a.b.c", 9.9, || Err(TokenError::Expired)), Err(TokenError::Expired));
 }
+
+#[test]
+fn a_token_that_expires_after_it_was_verified_is_refused() {
+    let auth = auth();
+    let exp = now().as_secs_f64() + 0.4;
+    let token = token(&json!({"Id": "u1", "exp": exp}));
+    assert_eq!(auth.verify(&token).unwrap().user(), "u1");
+    assert_eq!(auth.verified.len(), 1);
+    while now().as_secs_f64() < exp {
+        std::thread::yield_now();
+    }
+    assert_eq!(auth.verify(&token), Err(TokenError::Expired));
+}
+
+#[test]
+fn a_token_with_one_other_byte_is_not_the_one_that_was_verified() {
+    let auth = auth();
+    let token = token(&json!({"Id": "u1", "exp": at(60)}));
+    assert!(auth.verify(&token).is_ok());
+    for at in 0..token.len() - 1 {
+        let mut other = token.clone().into_bytes();
+        other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+        assert!(auth.verify(&String::from_utf8(other).unwrap()).is_err(), "byte {at}");
+    }
+    assert_eq!(auth.verified.len(), 1, "what was refused is not remembered");
+    assert_eq!(auth.verify_for("u2", Some(&token)), Err(TokenError::AnotherUser));
+}
+
+#[test]
+fn only_so_many_tokens_are_remembered() {
+    let verified = Verified::new();
+    let caller = Caller { user: "u1".to_owned(), role: Role::User };
+    for n in 0..3 * verified::MOST {
+        let proven = verified.caller(&n.to_string(), 1.0, || Ok::<_, TokenError>((caller.clone(), 10.0)));
+        assert_eq!(proven, Ok(caller.clone()));
+    }
+    assert!((1..=verified::MOST).contains(&verified.len()), "{}", verified.len());
+}

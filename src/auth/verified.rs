@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::Caller;
 
 /// Tokens that are remembered at the most; those that come least are forgotten first.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// Callers by the hash of their token: no token is kept, and nobody finds a second one with the same hash.
 pub(super) struct Verified(Cache<[u8; 32], Proof>);
@@ -40,5 +40,10 @@ impl Verified {
         let (caller, exp) = verify()?;
         self.0.insert(hash, Proof { caller: caller.clone(), exp });
         Ok(caller)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
