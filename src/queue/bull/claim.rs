@@ -39,15 +39,16 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize, alone: b
         .arg(&queue.letters.prefix)
         .invoke_async(&mut queue.redis())
         .await?;
+    let mut options = options::Reader::default();
     Ok(Claim {
-        jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
+        jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now, &mut options)).collect(),
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
     })
 }
 
-fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
+fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut options::Reader) -> Job {
     let (data, opts, attempts_made, timestamp, stalled, claimed_before, _, id) = row;
     let attempt = count(attempts_made).saturating_add(1);
     Job {
@@ -61,7 +62,7 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
         attempt,
         crashes: count(stalled),
         redelivered: claimed_before.is_some(),
-        options: options::parse(&opts.unwrap_or_default(), attempt),
+        options: options.read(opts.unwrap_or_default(), attempt),
         lease: Lease::clone(lease),
     }
 }

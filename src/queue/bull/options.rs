@@ -39,8 +39,26 @@ struct Remove<'a> {
 /// A value, not looked at yet; `null` is none.
 type Raw<'a> = Option<&'a RawValue>;
 
+/// Reads the options of the jobs of one claim, most of which have the same text as the one before.
+#[derive(Default)]
+pub(super) struct Reader(Option<(Vec<u8>, u32, Options)>);
+
+impl Reader {
+    /// As [`parse`].
+    pub(super) fn read(&mut self, opts: Vec<u8>, attempt: u32) -> Options {
+        match &self.0 {
+            Some((text, n, options)) if *text == opts && *n == attempt => *options,
+            _ => {
+                let options = parse(&opts, attempt);
+                self.0 = Some((opts, attempt, options));
+                options
+            }
+        }
+    }
+}
+
 /// Reads `opts` as Bull writes it; what cannot be read is as if it were not there. `attempt` is counted from 1.
-pub(super) fn parse(opts: &[u8], attempt: u32) -> Options {
+fn parse(opts: &[u8], attempt: u32) -> Options {
     let opts: Opts<'_> = std::str::from_utf8(opts).ok().and_then(object).unwrap_or_default();
     let attempts = read::<u64>(opts.attempts).map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
     Options {
@@ -119,6 +137,15 @@ mod tests {
             pause(r#"{"attempts": 99, "backoff": {"type": "exponential", "delay": 1e300}}"#, 90),
             None
         );
+    }
+
+    #[test]
+    fn each_job_of_a_claim_has_its_own() {
+        let mut reader = Reader::default();
+        let (three, none) = (r#"{"attempts": 3, "backoff": {"type": "exponential", "delay": 100}}"#, "{}");
+        for (opts, attempt) in [(three, 1), (three, 1), (three, 2), (none, 2), (three, 2)] {
+            assert_eq!(reader.read(opts.into(), attempt), options(opts, attempt), "{opts} {attempt}");
+        }
     }
 
     #[test]
