@@ -31,11 +31,13 @@ pub(super) struct Doubt {
     told: BTreeMap<Seq, Telling>,
     /// Those that do not count as heard yet, oldest first.
     recent: VecDeque<Seq>,
+    /// The names of the queues, each once: they are few, and come with every outcome.
+    queues: Vec<Arc<str>>,
 }
 
 struct Telling {
     at: Instant,
-    queue: String,
+    queue: Arc<str>,
     to: Vec<Sid>,
     /// The log was told that it was heard.
     marked: bool,
@@ -45,7 +47,7 @@ struct Telling {
 
 impl Telling {
     fn mark(&self, user: &Arc<str>, seq: Seq, heard: bool) -> Mark {
-        Mark { user: Arc::clone(user), queue: self.queue.clone(), seq, heard }
+        Mark { user: Arc::clone(user), queue: Arc::clone(&self.queue), seq, heard }
     }
 }
 
@@ -59,9 +61,18 @@ impl Doubt {
             return;
         }
         self.forget();
-        let (at, queue, to) = (Instant::now(), queue.to_owned(), vec![sid]);
+        let (at, queue, to) = (Instant::now(), self.name(queue), vec![sid]);
         self.told.insert(seq, Telling { at, queue, to, marked: false, sure: false });
         self.recent.push_back(seq);
+    }
+
+    fn name(&mut self, queue: &str) -> Arc<str> {
+        if let Some(name) = self.queues.iter().find(|name| ***name == *queue) {
+            return Arc::clone(name);
+        }
+        let name: Arc<str> = queue.into();
+        self.queues.push(Arc::clone(&name));
+        name
     }
 
     /// Whether somebody who is connected was told.
@@ -110,7 +121,7 @@ impl Doubt {
         user: &Arc<str>,
         sid: Sid,
         reason: DisconnectReason,
-    ) -> (Vec<String>, Vec<Mark>) {
+    ) -> (Vec<Arc<str>>, Vec<Mark>) {
         let doubtful = match reason {
             DisconnectReason::ClientNSDisconnect => Duration::ZERO,
             DisconnectReason::TransportClose => LEAVES,
@@ -130,7 +141,7 @@ impl Doubt {
                 marks.push(telling.mark(user, *seq, false));
             }
             if !unheard.contains(&telling.queue) {
-                unheard.push(telling.queue.clone());
+                unheard.push(Arc::clone(&telling.queue));
             }
             false
         });

@@ -80,7 +80,7 @@ impl Fixture {
     }
 
     async fn mark(&self, user: &str, seq: Seq, heard: bool) {
-        let mark = Mark { user: user.into(), queue: NAME.to_owned(), seq, heard };
+        let mark = Mark { user: user.into(), queue: NAME.into(), seq, heard };
         self.log.mark(&[mark]).await.unwrap();
     }
 }

@@ -83,7 +83,7 @@ pub struct Mark {
     /// The user.
     pub user: Arc<str>,
     /// The queue of the job.
-    pub queue: String,
+    pub queue: Arc<str>,
     /// The place of the outcome.
     pub seq: Seq,
     /// Whether it was heard; `false` when it turned out that it was not.

@@ -145,7 +145,7 @@ impl OutcomeLog for RedisLog {
         call.arg(&self.keys.state).arg(&self.keys.unheard);
         call.arg(&self.keys.channel).arg(&*self.keys.process);
         for Mark { user, queue, seq, heard } in marks {
-            call.arg(&**user).arg(queue).arg(*seq).arg(*heard);
+            call.arg(&**user).arg(&**queue).arg(*seq).arg(*heard);
         }
         Ok(call.invoke_async(&mut self.redis.clone()).await?)
     }
