@@ -140,7 +140,7 @@ impl Limit {
             let (better, worse) = (rate > before * NOTABLE, rate * NOTABLE < before);
             self.up = if better || worse { self.up == better } else { false };
         }
-        let next = if self.up { self.now * 3 / 2 } else { self.now * 4 / 5 };
+        let next = if self.up { self.now * 5 / 4 } else { self.now * 4 / 5 };
         self.now = next.clamp(FEWEST.min(self.most), self.most);
     }
 }
