@@ -188,6 +188,10 @@ impl<D: Domain> Handler for Pipeline<D> {
         self.breaker.available(self.domain.probe()).await
     }
 
+    fn in_order(&self, queue: &str) -> bool {
+        self.domain.in_order(queue)
+    }
+
     async fn handle(&self, job: &Job) -> Handled {
         let started = Instant::now();
         let (user, result) = self.attempt(job).await;

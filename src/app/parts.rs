@@ -98,9 +98,8 @@ async fn servers(
     let mut queues: Vec<Arc<dyn Queue>> = apalis.iter().map(|queue| Arc::clone(queue) as _).collect();
     queues.extend(bull.into_iter().map(|queue| queue as _));
     let inboxes = apalis.into_iter().map(|queue| queue as _).collect();
-    let concurrency = u32::try_from(config.queue.concurrency).unwrap_or(u32::MAX);
-    let store =
-        Arc::new(store::MongoStore::connect(mongodb, concurrency).await.map_err(StartError::MongoDb)?);
+    let connected = store::MongoStore::connect(mongodb, config.queue.connections()).await;
+    let store = Arc::new(connected.map_err(StartError::MongoDb)?);
     let listener = Some((listener, news));
     Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, letters, log, listener })
 }

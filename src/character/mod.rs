@@ -46,6 +46,11 @@ impl Domain for Characters {
         command::encode(command, user, token)
     }
 
+    fn in_order(&self, queue: &str) -> bool {
+        // Of two updates of a character the later one is to stay.
+        queue == "Update_Character"
+    }
+
     async fn run(&self, caller: &Caller, origin: &Origin<'_>, command: Command) -> Result<Reply, Failure> {
         service::run(&*self.store, caller, origin, command).await
     }

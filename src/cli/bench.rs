@@ -38,7 +38,7 @@ use std::{
 use rand::distr::{Alphanumeric, SampleString};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) use self::options::Bench;
 use self::{options::Options, progress::Progress, report::Report, servers::Servers, stage::Stage};
@@ -80,19 +80,23 @@ impl Bench {
 
     /// Measures, and ends what was started, whatever happens.
     async fn on_servers(&self, dir: &TempDir, progress: &Progress) -> Result<Report, CliError> {
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let mut servers = Servers::start(&self.options, dir.path()).await?;
+        let mut stop = Stop::new()?;
+        let mut servers = tokio::select! {
+            servers = Servers::start(&self.options, dir.path()) => servers?,
+            stopped = stop.asked() => return Err(stopped),
+        };
         let measured = async {
-            let stage = Stage::set(&self.options, &servers, dir.path()).await?;
+            let stage = tokio::select! {
+                stage = Stage::set(&self.options, &servers, dir.path()) => stage?,
+                stopped = stop.asked() => return Err(stopped),
+            };
             let given = servers.are_given();
             let measured = tokio::select! {
                 measured = self.measure(&stage, progress) => measured,
                 error = servers.ended() => Err(error),
-                _ = interrupt.recv() => Err("stopped".into()),
-                _ = terminate.recv() => Err("stopped".into()),
+                stopped = stop.asked() => Err(stopped),
             };
-            let cleared = if given { stage.clear().await } else { Ok(()) };
+            let cleared = if given { stage.clear(self.options.peer.is_some()).await } else { Ok(()) };
             measured.and_then(|report| cleared.map(|()| report))
         };
         let measured = measured.await;
@@ -129,6 +133,27 @@ impl Bench {
             None => {}
         }
         Ok(table::write(report, &mut stdout().lock())?)
+    }
+}
+
+/// Somebody wants the bench to end: Ctrl-C, a supervisor, or a terminal that is closed.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn asked(&mut self) -> CliError {
+        let Self([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        "stopped".into()
     }
 }
 

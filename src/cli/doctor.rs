@@ -63,7 +63,7 @@ async fn examine(config: Config) -> Report {
         }
         Storage::Servers { redis, mongodb, secret } => {
             checks.push(secret::given(secret));
-            let at_a_time = u32::try_from(config.queue.concurrency).unwrap_or(u32::MAX);
+            let at_a_time = config.queue.connections();
             let (redis, (mongodb, pool)) =
                 tokio::join!(redis::examine(redis), mongodb::examine(mongodb, at_a_time));
             checks.extend(redis.into_iter().chain(mongodb));

@@ -87,6 +87,14 @@ pub struct Queue {
     pub letter_ttl: Duration,
 }
 
+impl Queue {
+    /// Jobs that may want a connection to MongoDB of their own at a time: reads do, and are in two queues, ours and Bull's.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        u32::try_from(self.concurrency.saturating_mul(2)).unwrap_or(u32::MAX)
+    }
+}
+
 /// Bull's queues.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,6 +25,10 @@ pub trait Domain: Send + Sync + 'static {
     /// When it cannot be written as JSON.
     fn encode(&self, command: &Self::Command, user: &str, token: &str) -> Result<Vec<u8>, serde_json::Error>;
 
+    /// Whether jobs of `queue` are to be done in the order that they were asked for, as near as that goes; else a share of
+    /// them is done before its turn, so that one user's many do not hold up everybody's one.
+    fn in_order(&self, queue: &str) -> bool;
+
     /// Runs a command. Its effect must be the same when it is run twice for the same job.
     ///
     /// # Errors

@@ -30,6 +30,10 @@ impl Domain for Odd {
         Ok(command.clone().into_bytes())
     }
 
+    fn in_order(&self, _: &str) -> bool {
+        false
+    }
+
     async fn run(&self, _: &Caller, _: &crate::queue::Origin<'_>, command: String) -> Result<Reply, Failure> {
         match command.as_str() {
             "panic" => panic!("as asked"),

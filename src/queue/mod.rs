@@ -132,6 +132,17 @@ pub fn new_lease() -> Lease {
     Ulid::generate().to_string().into()
 }
 
+/// What one claim may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Jobs at the most.
+    pub jobs: usize,
+    /// How many of these are the newest, where more than twice as many jobs wait.
+    pub newest: usize,
+    /// Whether our process runs nothing else: only then a suspect is given.
+    pub alone: bool,
+}
+
 /// What one claim gave.
 #[derive(Debug, Default)]
 pub struct Claim {
@@ -249,9 +260,9 @@ pub trait Queue: Send + Sync {
     /// The name of its layout.
     fn layout(&self) -> &'static str;
 
-    /// Leases up to `max` jobs under `lease`; a suspect only when our process is `alone` with it. Called again with the
-    /// same lease, after an error hid the answer, it gives the same jobs. One claim at a time.
-    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError>;
+    /// Leases jobs under `lease`, as many as there is room for. Called again with the same lease, after an error hid the
+    /// answer, it gives the same jobs. One claim at a time.
+    async fn claim(&self, lease: &Lease, room: Room) -> Result<Claim, QueueError>;
 
     /// Ends claims and keeps outcomes, each pair in one step.
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError>;

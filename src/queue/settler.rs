@@ -109,7 +109,7 @@ async fn late(
     loop {
         tokio::select! {
             settled = &mut settling => return settled,
-            Some(more) = settlements.recv(), if waiting.len() < BATCH => {
+            Some(more) = settlements.recv() => {
                 handler.late(queue, &more.settlement);
                 waiting.push(more);
             }
@@ -124,7 +124,7 @@ fn within_bytes(waiting: &[Waiting]) -> usize {
         bytes += settlement.outcome.as_ref().map_or(0, |outcome| outcome.profile.get().len());
         bytes <= BATCH_BYTES
     };
-    waiting.iter().take_while(fits).count().max(1)
+    waiting.iter().take(BATCH).take_while(fits).count().max(1)
 }
 
 /// Settles one batch, however long the queue is away: the effects have happened already.

@@ -50,10 +50,11 @@ impl Slots {
             {
                 let mut state = self.lock();
                 let room = state.limit.now.saturating_sub(state.jobs);
-                if room > 0 && state.bytes < self.most_bytes {
+                if room == 0 {
+                    state.limit.reached(Instant::now());
+                } else if state.bytes < self.most_bytes {
                     return room;
                 }
-                state.limit.reached = true;
             }
             self.freed.notified().await;
         }
@@ -62,6 +63,9 @@ impl Slots {
     /// A slot for a claimed job.
     pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Slot {
         let mut state = self.lock();
+        if state.jobs == 0 {
+            state.limit.idled();
+        }
         state.jobs += 1;
         state.bytes += bytes;
         Slot { slots: Arc::clone(self), jobs: 1, bytes }
@@ -100,48 +104,50 @@ impl Drop for Slot {
 struct Limit {
     now: usize,
     most: usize,
-    /// Whether it was in the way during this look.
-    reached: bool,
     up: bool,
-    since: Instant,
+    /// Since when it was in the way.
+    since: Option<Instant>,
+    /// Jobs done since then.
     done: usize,
-    /// Jobs each second in the last look, if the limit was in the way then.
+    /// Jobs each second in the last look.
     before: Option<f64>,
 }
 
 impl Limit {
     fn new(most: usize) -> Self {
-        Self { now: most, most, reached: false, up: false, since: Instant::now(), done: 0, before: None }
+        Self { now: most, most, up: false, since: None, done: 0, before: None }
+    }
+
+    /// It is in the way.
+    fn reached(&mut self, at: Instant) {
+        if self.since.is_none() {
+            (self.since, self.done) = (Some(at), 0);
+        }
+    }
+
+    /// Nothing was in work: what was seen before tells nothing of what comes.
+    fn idled(&mut self) {
+        (self.since, self.before) = (None, None);
     }
 
     fn done(&mut self, jobs: usize, at: Instant) {
         self.done += jobs;
-        let took = at.saturating_duration_since(self.since);
+        let Some(since) = self.since else { return };
+        let took = at.saturating_duration_since(since);
         if took < LOOK || self.done < self.now * LOOK_TIMES {
-            // What idled in between tells nothing.
-            if took > LOOK && !self.reached {
-                (self.since, self.done, self.before) = (at, 0, None);
-            }
             return;
         }
         #[expect(clippy::cast_precision_loss, reason = "jobs of a moment")]
         let rate = self.done as f64 / took.as_secs_f64();
-        if mem::take(&mut self.reached) {
-            self.climb(rate);
-            self.before = Some(rate);
-        } else {
-            self.before = None;
-        }
-        (self.since, self.done) = (at, 0);
-    }
-
-    fn climb(&mut self, rate: f64) {
-        if let Some(before) = self.before {
+        if let Some(before) = self.before.replace(rate) {
             let (better, worse) = (rate > before * NOTABLE, rate * NOTABLE < before);
-            self.up = if better || worse { self.up == better } else { false };
+            self.up = (better || worse) && self.up == better;
         }
+        let fewest = FEWEST.min(self.most);
+        // There is no other way from there.
+        self.up |= self.now == fewest;
         let next = if self.up { self.now * 5 / 4 } else { self.now * 4 / 5 };
-        self.now = next.clamp(FEWEST.min(self.most), self.most);
+        (self.now, self.since) = (next.clamp(fewest, self.most), None);
     }
 }
 
@@ -152,9 +158,9 @@ mod tests {
     /// Looks `times` at a queue that does `rate(limit)` jobs a second while its limit is in the way.
     fn looked(limit: &mut Limit, times: usize, rate: impl Fn(usize) -> usize) {
         for _ in 0..times {
-            limit.reached = true;
-            let second = limit.since + Duration::from_secs(1);
-            limit.done(rate(limit.now).max(limit.now * LOOK_TIMES), second);
+            let start = Instant::now();
+            limit.reached(start);
+            limit.done(rate(limit.now).max(limit.now * LOOK_TIMES), start + Duration::from_secs(1));
         }
     }
 
@@ -170,12 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_near_the_most_when_more_is_better() {
+    fn it_leaves_either_end_when_that_helps() {
         let mut limit = Limit::new(512);
-        looked(&mut limit, 20, |now| now * 50);
+        looked(&mut limit, 40, |_| 50_000);
+        assert!(limit.now < 50, "{}: less makes no difference", limit.now);
+        looked(&mut limit, 40, |now| now * 50);
         for _ in 0..10 {
             looked(&mut limit, 1, |now| now * 50);
-            assert!(limit.now > 300, "{}", limit.now);
+            assert!(limit.now > 300, "{}: more is better", limit.now);
         }
     }
 
@@ -183,9 +191,15 @@ mod tests {
     fn it_moves_only_when_it_is_in_the_way() {
         let mut limit = Limit::new(512);
         for _ in 0..10 {
-            limit.done(5000, limit.since + Duration::from_secs(1));
+            limit.done(5000, Instant::now() + Duration::from_secs(1));
         }
         assert_eq!(limit.now, 512);
+        looked(&mut limit, 2, |_| 50_000);
+        let (now, start) = (limit.now, Instant::now());
+        limit.reached(start);
+        limit.idled();
+        limit.done(5000, start + Duration::from_mins(1));
+        assert_eq!(limit.now, now, "time in which nothing was in work");
         assert_eq!(Limit::new(8).now, 8);
     }
 
@@ -197,6 +211,7 @@ mod tests {
         let large = slots.take(60);
         let waits = tokio::time::timeout(Duration::from_millis(20), slots.room()).await;
         assert!(waits.is_err(), "100 bytes are in work");
+        assert!(slots.lock().limit.since.is_none(), "and the limit of jobs is not in the way");
         first.merge(large);
         drop(first);
         assert_eq!(slots.room().await, 3);

@@ -63,9 +63,10 @@ impl Wake {
         loop {
             self.idle.notified().await;
             if !self.watched.swap(true, Ordering::Relaxed) {
-                redis::cmd("EXISTS").arg(&self.keys).query_async::<()>(&mut redis).await?;
                 // It does not tell of what came after the last look, and before this.
-                self.changed.notify_one();
+                if redis::cmd("EXISTS").arg(&self.keys).query_async::<usize>(&mut redis).await? > 0 {
+                    self.changed.notify_one();
+                }
             }
         }
     }

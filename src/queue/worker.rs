@@ -13,7 +13,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Claim, Job, Lease, Options, Queue, QueueError, Settled, Settlement, Verdict,
+    Claim, Job, Lease, Options, Queue, QueueError, Room, Settled, Settlement, Verdict,
     backend::{Claimed, JobBackend},
     held::Held,
     keep::keep,
@@ -26,6 +26,9 @@ use crate::{backoff::Backoff, outcome::Outcome, tasks::Tasks};
 /// Jobs in one claim at the most.
 const BATCH: usize = 100;
 
+/// Of so many jobs one is the newest that waits, so that nobody waits behind all that another has asked for.
+const ONE_IN: usize = 8;
+
 /// An idle queue is woken; should a wake be lost, it is looked at after about this time.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
@@ -37,6 +40,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Whether jobs can be done now.
     async fn available(&self) -> bool;
+
+    /// Whether jobs of `queue` are to be done in the order that they were asked for, as near as that goes.
+    fn in_order(&self, queue: &str) -> bool;
 
     /// What becomes of `job`. Called once for each claim; never fails, whatever the job is.
     async fn handle(&self, job: &Job) -> Handled;
@@ -182,8 +188,8 @@ impl Consumer {
     }
 
     /// Claims; an error makes it wait, with the same lease, so that no answer is lost.
-    async fn claim(&self, lease: &Lease, max: usize, alone: bool, backoff: &mut Backoff) -> Option<Claim> {
-        match self.queue.claim(lease, max, alone).await {
+    async fn claim(&self, lease: &Lease, room: Room, backoff: &mut Backoff) -> Option<Claim> {
+        match self.queue.claim(lease, room).await {
             Ok(claim) => {
                 if !backoff.is_fresh() {
                     tracing::info!(queue = self.queue.name(), "claims jobs again");
@@ -213,18 +219,22 @@ impl Consumer {
 /// after the first crash: all that ran when a process was killed would run one by one.
 async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let (queue, stop) = (&consumer.queue, &consumer.process.stop);
-    let (mut lease, mut backoff, mut alone) = (new_lease(), Backoff::default(), false);
+    let (mut lease, mut backoff, mut alone, mut share) = (new_lease(), Backoff::default(), false, 0);
+    let in_order = consumer.handler.in_order(queue.name());
     while !stop.is_cancelled() {
         let max = if alone { 1 } else { BATCH };
         // The handler last: the others can take long.
         let ready = async {
             (consumer.slots.room().await, consumer.process.pass(alone).await, consumer.handler.ready().await)
         };
-        let Some((room, pass, most)) = stop.run_until_cancelled(ready).await else { return };
-        let max = max.min(room).min(most);
-        let Some(claim) = consumer.claim(&lease, max, alone, &mut backoff).await else {
+        let Some((free, pass, most)) = stop.run_until_cancelled(ready).await else { return };
+        let max = max.min(free).min(most);
+        let owed = if alone || in_order { 0 } else { share + max };
+        let room = Room { jobs: max, newest: owed / ONE_IN, alone };
+        let Some(claim) = consumer.claim(&lease, room, &mut backoff).await else {
             continue;
         };
+        share = owed % ONE_IN;
         lease = new_lease();
         // Suspects come one after the other, when a process died with many.
         alone = claim.suspect || claim.jobs.iter().any(Job::is_suspect);

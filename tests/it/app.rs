@@ -16,7 +16,7 @@ use redis::{AsyncCommands, aio::ConnectionManager};
 use serde_json::{Value, json};
 
 use crate::support::{
-    SECRET, Service, caller, create, database_of, embedded, queue_of, redis_of, servers, token, until,
+    SECRET, Service, caller, create, database_of, embedded, queue_of, redis_of, room, servers, token, until,
 };
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did
 
 /// What is left of a process that claims the next job of `queue`, runs it, and dies.
 async fn run_and_die(config: &Config, queue: &dyn Inbox) {
-    let job = queue.claim(&new_lease(), 1, false).await.unwrap().jobs.remove(0);
+    let job = queue.claim(&new_lease(), room(1, false)).await.unwrap().jobs.remove(0);
     let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
     let store = MongoStore::connect(mongodb, 1).await.unwrap();
     let characters = character::Characters::new(std::sync::Arc::new(store));

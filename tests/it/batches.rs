@@ -18,7 +18,7 @@ use redis::AsyncCommands;
 
 use crate::{
     queues::push_bull,
-    support::{PATIENCE, limits, redis_of, servers, unique},
+    support::{PATIENCE, limits, redis_of, room, servers, unique},
 };
 
 const NAME: &str = "Create_Character";
@@ -44,7 +44,7 @@ fn place(settled: Settled) -> Place {
 /// Settles 20 of 30 claimed jobs in no order, and the others then; each is in the log of its user, once, behind the one
 /// that was settled before.
 async fn settle_in_no_order(queue: &dyn Queue, log: &RedisLog) {
-    let claim = queue.claim(&new_lease(), 30, true).await.unwrap();
+    let claim = queue.claim(&new_lease(), room(30, true)).await.unwrap();
     assert_eq!(claim.jobs.len(), 30);
     let mut jobs: Vec<_> = claim.jobs.iter().collect();
     jobs.sort_by_key(|job| job.id.chars().rev().collect::<String>());

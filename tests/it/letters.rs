@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use crate::{
     queues::push_bull,
-    support::{PATIENCE, SECRET, Service, create, embedded, limits, redis_of, servers, unique, until},
+    support::{PATIENCE, SECRET, Service, create, embedded, limits, redis_of, room, servers, unique, until},
 };
 
 const NAME: &str = "Create_Character";
@@ -53,7 +53,7 @@ impl Fixture {
     }
 
     async fn claim(&self) -> Job {
-        self.queue.claim(&new_lease(), 1, true).await.unwrap().jobs.remove(0)
+        self.queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs.remove(0)
     }
 
     async fn settle(&self, job: &Job, verdict: Verdict) {
@@ -163,9 +163,10 @@ async fn a_letter_says_all_that_is_known_of_the_job(at: &Fixture) {
     let id = at.push(r#"{"n": 1}"#).await;
     let first = at.claim().await;
     at.settle(&first, Verdict::Retry(Duration::ZERO, "the store\nwas away".to_owned())).await;
-    let job =
-        until("the job is due", async || at.queue.claim(&new_lease(), 1, true).await.unwrap().jobs.pop())
-            .await;
+    let job = until("the job is due", async || {
+        at.queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs.pop()
+    })
+    .await;
     at.settle(&job, Verdict::Bury("no good".to_owned())).await;
 
     let (letter, data) = at.show(&id).await.unwrap();
@@ -439,7 +440,7 @@ async fn a_job_whose_id_is_no_text_has_a_letter_that_can_be_asked_for() {
     let name = format!("{}{NAME}", config.prefix);
     let _: () = redis.rpush(format!("{name}:active"), b"c\xff").await.unwrap();
     let _: () = redis.hset(format!("{name}:data"), b"c\xff", "{}").await.unwrap();
-    assert!(at.queue.claim(&new_lease(), 1, true).await.unwrap().jobs.is_empty());
+    assert!(at.queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs.is_empty());
     assert_eq!(at.show(r"c\xff").await.unwrap().0.reason, "its id is not text");
     assert_eq!(at.drive(r"c\xff", None).await, Driven::Again);
     assert_eq!(at.claim().await.id, r"c\xff");

@@ -17,7 +17,7 @@ use octavo::{
 };
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, limits, redis_of, servers, unique, until};
+use crate::support::{PATIENCE, limits, redis_of, room, servers, unique, until};
 
 const NAME: &str = "Create_Character";
 
@@ -54,7 +54,7 @@ impl Fixture {
     /// Has a job of `user` done, and gives its id and the place of its outcome.
     async fn done(&self, user: &str, message: &str) -> (String, Place) {
         let id = self.queue.push(b"{}".to_vec()).await.unwrap();
-        let job = self.queue.claim(&new_lease(), 1, true).await.unwrap().jobs.remove(0);
+        let job = self.queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs.remove(0);
         let settlement = Settlement {
             id: job.id.clone(),
             lease: Lease::clone(&job.lease),
@@ -147,6 +147,20 @@ async fn the_oldest_go_when_a_log_has_too_many_bytes() {
         let page = on.log.read("u1", Which::After(places[6].seq)).await.unwrap();
         assert_eq!(page.entries[0].job, huge);
         assert_eq!(page.entries[0].profile.get(), r#"{"Message":"resync","Status":true}"#);
+    }
+}
+
+#[tokio::test]
+async fn many_small_ones_go_for_a_large_one() {
+    for on in on_both(&long()).await {
+        for _ in 0..400 {
+            on.done("u1", &"x".repeat(100)).await;
+        }
+        let (large, place) = on.done("u1", &"x".repeat(90_000)).await;
+        let floor = on.log.read("u1", Which::After(0)).await.unwrap().floor;
+        let kept = on.after("u1", floor).await;
+        assert!(kept.len() < 100, "{} of 100 bytes fit in beside 90 kB", kept.len());
+        assert_eq!(on.after("u1", place.before).await, [large]);
     }
 }
 

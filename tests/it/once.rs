@@ -14,7 +14,7 @@ use octavo::{
 use redis::AsyncCommands;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, limits, redis_of, servers, unique};
+use crate::support::{PATIENCE, limits, redis_of, room, servers, unique};
 
 const NAME: &str = "Create_Character";
 const DATA: &str = r#"{"Name": "Aria"}"#;
@@ -92,7 +92,7 @@ async fn a_key_is_of_one_caller(Fixture { inbox, .. }: Fixture) {
 async fn a_key_stands_for_its_job_when_that_is_long_done(Fixture { inbox, .. }: Fixture) {
     let id = added(push(&inbox, "ada", "k", NAME, DATA).await);
     let lease = new_lease();
-    let job = inbox.claim(&lease, 1, true).await.unwrap().jobs.remove(0);
+    let job = inbox.claim(&lease, room(1, true)).await.unwrap().jobs.remove(0);
     assert_eq!((&job.id, job.data.as_slice()), (&id, DATA.as_bytes()));
     let (options, lease) = (job.options, Lease::clone(&lease));
     let done = Settlement { id: job.id, lease, verdict: Verdict::Done, options, outcome: None };

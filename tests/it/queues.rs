@@ -7,14 +7,15 @@ use octavo::{
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Claim, Connection, Counts, Inbox, Job, Lease, Listener, Queue, Settled, Settlement, State, Verdict,
-        apalis::ApalisQueue, bull::BullQueue, connect, embedded::EmbeddedQueue, log::RedisLog, new_lease,
+        Claim, Connection, Counts, Inbox, Job, Lease, Listener, Queue, Room, Settled, Settlement, State,
+        Verdict, apalis::ApalisQueue, bull::BullQueue, connect, embedded::EmbeddedQueue, log::RedisLog,
+        new_lease,
     },
 };
 use redis::AsyncCommands;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, limits, redis_of, servers, unique, until};
+use crate::support::{PATIENCE, limits, redis_of, room, servers, unique, until};
 
 const NAME: &str = "Create_Character";
 
@@ -257,31 +258,36 @@ async fn a_suspect_is_given_alone(queue: &Fixture) {
     // A process that is killed is no proof against what it ran.
     assert_eq!(claim(queue, 1).await.jobs.len(), 1);
     rescued(queue).await;
-    let second = queue.claim(&new_lease(), 1, false).await.unwrap();
+    let second = queue.claim(&new_lease(), room(1, false)).await.unwrap();
     assert_eq!((second.suspect, second.jobs[0].crashes), (false, 1));
     rescued(queue).await;
 
-    let first = queue.claim(&new_lease(), 10, false).await.unwrap();
+    let first = queue.claim(&new_lease(), room(10, false)).await.unwrap();
     assert!(first.suspect && first.jobs.is_empty(), "{first:?}");
     let alone = claim(queue, 10).await;
     assert_eq!(ids(&alone), pushed[..1]);
     assert_eq!(alone.jobs[0].crashes, 2);
-    assert_eq!(ids(&queue.claim(&new_lease(), 10, false).await.unwrap()), pushed[1..]);
+    assert_eq!(ids(&queue.claim(&new_lease(), room(10, false)).await.unwrap()), pushed[1..]);
 }
 
 async fn a_share_of_a_claim_is_of_the_newest_where_many_wait(queue: &Fixture) {
-    let mut pushed = push(queue, 40).await;
-    let newest = pushed.split_off(38);
-    let mut claimed = ids(&claim(queue, 16).await);
-    let mut share = claimed.split_off(14);
-    share.sort_unstable();
+    let pushed = push(queue, 40).await;
+    let newest = async |jobs, newest| {
+        let room = Room { jobs, newest, alone: false };
+        ids(&queue.claim(&new_lease(), room).await.unwrap())
+    };
+    let mut claimed = newest(16, 2).await;
+    claimed[14..].sort_unstable();
     assert_eq!(
-        (&claimed[..], &share[..]),
-        (&pushed[..14], &newest[..]),
+        claimed,
+        [&pushed[..14], &pushed[38..]].concat(),
         "nobody waits behind all that one has asked for"
     );
-    assert_eq!(ids(&claim(queue, 16).await), pushed[14..30]);
-    assert_eq!(ids(&claim(queue, 16).await), pushed[30..]);
+    assert_eq!(newest(1, 1).await, pushed[37..38]);
+    assert_eq!(newest(3, 0).await, pushed[14..17]);
+    assert_eq!(newest(16, 2).await, pushed[17..33], "no more than twice as many wait");
+    assert_eq!(newest(1, 1).await, pushed[36..37]);
+    assert_eq!(newest(16, 2).await, pushed[33..36]);
 }
 
 async fn a_claim_is_bounded_by_bytes(queue: &Fixture) {
@@ -351,8 +357,8 @@ async fn a_claim_whose_answer_was_lost_is_given_again() {
     for queue in [on_redis(LONG).await, on_bull(LONG).await] {
         let pushed = push(&queue, 3).await;
         let lease = new_lease();
-        assert_eq!(ids(&queue.claim(&lease, 2, false).await.unwrap()), pushed[..2]);
-        let again = queue.claim(&lease, 2, false).await.unwrap();
+        assert_eq!(ids(&queue.claim(&lease, room(2, false)).await.unwrap()), pushed[..2]);
+        let again = queue.claim(&lease, room(2, false)).await.unwrap();
         assert_eq!(ids(&again), pushed[..2]);
         assert!(again.jobs.iter().all(|job| !job.redelivered && job.crashes == 0));
         assert_eq!(ids(&claim(&queue, 2).await), pushed[2..]);
@@ -478,7 +484,7 @@ async fn push_one(queue: &Fixture) -> String {
 }
 
 async fn claim(queue: &Fixture, max: usize) -> Claim {
-    queue.claim(&new_lease(), max, true).await.unwrap()
+    queue.claim(&new_lease(), room(max, true)).await.unwrap()
 }
 
 async fn claim_one(queue: &Fixture) -> Job {

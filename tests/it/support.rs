@@ -6,7 +6,7 @@ use octavo::{
     app::{App, RunError},
     auth::{Auth, Caller},
     config::{self, Config, Environment, Storage},
-    queue::{Inbox, apalis::ApalisQueue, log::RedisLog},
+    queue::{Inbox, Room, apalis::ApalisQueue, log::RedisLog},
 };
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::ExposeSecret;
@@ -205,4 +205,9 @@ impl Service {
     pub async fn health(&self) -> Value {
         self.client.get(format!("{}/health", self.url)).send().await.unwrap().json().await.unwrap()
     }
+}
+
+/// What a claim may take, with no share for the newest.
+pub fn room(jobs: usize, alone: bool) -> Room {
+    Room { jobs, newest: 0, alone }
 }

@@ -24,7 +24,7 @@ describe('octavo doctor, servers', () => {
         report.says('mongodb.clock', 'ok', /ms (ahead of|behind) ours/);
         report.says('mongodb.deployment', 'warning', /replica set octavo has one member/, /three members/);
         report.says('mongodb.write_concern', 'ok', /majority, journaled/);
-        report.says('mongodb.pool', 'ok', /256 jobs .* 257 connections/);
+        report.says('mongodb.pool', 'ok', /512 jobs .* 513 are in the pool/);
         assert.equal(await redisAt(t, redis.port).dbsize(), 0);
         const { databases } = await withMongo(mongod.port, (mongo) => mongo.db().admin().listDatabases());
         assert.ok(!databases.some(({ name }) => name === 'storybang'));
@@ -55,7 +55,7 @@ describe('octavo doctor, servers', () => {
     });
 
     test('a limit of open files that leaves few to browsers, or too few to itself', async (t) => {
-        for (const [limit, status] of [[70, 'failure'], [1024, 'warning'], [4096, 'ok']]) {
+        for (const [limit, status] of [[90, 'failure'], [1024, 'warning'], [4096, 'ok']]) {
             const octavo = deployment(t, { OCTAVO__QUEUE__CONCURRENCY: '16' });
             await octavo.prepare();
             const script = `ulimit -n ${limit} && { "$0" doctor --json || true; }`;

@@ -71,15 +71,15 @@ struct Stored {
 }
 
 impl MongoStore {
-    /// What we ask of the driver, with a pool of `concurrency` connections, where the connection string says nothing.
+    /// What we ask of the driver, with a pool for so many jobs `at_a_time`, where the connection string says nothing.
     ///
     /// # Errors
     /// When the connection string is wrong, or names a service that DNS does not know.
-    pub async fn options(config: &MongoDb, concurrency: u32) -> Result<ClientOptions, Error> {
+    pub async fn options(config: &MongoDb, at_a_time: u32) -> Result<ClientOptions, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         options.app_name.get_or_insert_with(|| "octavo".to_owned());
         // One more, so that a ping does not wait for the jobs.
-        options.max_pool_size.get_or_insert(concurrency.saturating_add(1));
+        options.max_pool_size.get_or_insert(at_a_time.saturating_add(1));
         options.server_selection_timeout.get_or_insert(config.timeout);
         options.connect_timeout.get_or_insert(config.timeout);
         // An effect that was acknowledged must outlive its server, also a standalone one.
@@ -94,12 +94,12 @@ impl MongoStore {
         doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }
     }
 
-    /// Connects, with a pool of `concurrency` connections, and makes the indexes.
+    /// Connects, with a pool for so many jobs `at_a_time`, and makes the indexes.
     ///
     /// # Errors
     /// When MongoDB cannot be reached, or refuses.
-    pub async fn connect(config: &MongoDb, concurrency: u32) -> Result<Self, Error> {
-        let client = Client::with_options(Self::options(config, concurrency).await?)?;
+    pub async fn connect(config: &MongoDb, at_a_time: u32) -> Result<Self, Error> {
+        let client = Client::with_options(Self::options(config, at_a_time).await?)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
         let effects = patiently(async || {

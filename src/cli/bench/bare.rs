@@ -19,8 +19,9 @@ use super::{
     stage::{DATABASE, PREFIX, within},
     usage::Cpu,
 };
+use crate::character::store::COLLECTION;
 
-/// Finds that run at a time, as many as jobs of one queue.
+/// Finds that run at a time.
 const FINDS: usize = 64;
 
 /// Documents of one `insert_many`, and bytes of them.
@@ -43,7 +44,7 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliE
     run.stage.clear_redis().await?;
     let database = run.stage.database(DATABASE);
     within(database.drop()).await?;
-    let characters = database.collection::<Document>("Characters");
+    let characters = database.collection::<Document>(COLLECTION);
     let newest = doc! { "User_Id": 1, "createdAt": -1, "_id": -1 };
     within(characters.create_index(IndexModel::builder().keys(newest).build())).await?;
     let jobs = Jobs::new(case.kind, users(&run.auth, case.users)?, case.jobs, case.image);

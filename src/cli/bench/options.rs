@@ -14,7 +14,8 @@ use super::job::Kind;
 Redis and MongoDB are started in a temporary folder, or given with --redis and --mongodb; then they must be empty. A peer, another
 service of the same contract, is started by --peer-command with PORT, REDIS_HOST, REDIS_PORT, MONGODB_URI and JWT_SECRET, once for
 each measurement; or it runs already, at --peer, on the same servers, with the database octavo_bench_peer and the JWT_SECRET of
---secret. Our own service takes settings from the environment, such as OCTAVO__QUEUE__CONCURRENCY.
+--secret. Our own service takes its settings from the environment, such as OCTAVO__QUEUE__CONCURRENCY,
+and from no file.
 
 CPU time is in µs for each job: of the service, of Redis, of MongoDB, and of the bench, which is the producers and the users.")]
 pub(in crate::cli) struct Bench {

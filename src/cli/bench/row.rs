@@ -43,9 +43,7 @@ impl Figure {
             Self::SocketKb => ("kb_per_socket", "kB/socket"),
         }
     }
-}
 
-impl Figure {
     /// Whether it says how good a service is, so that two can be compared by it.
     pub(super) fn is_result(self) -> bool {
         !matches!(self, Self::Jobs | Self::Rate | Self::BenchUs)

@@ -15,6 +15,7 @@ use super::{
     stage::{DATABASE, PEER_DATABASE, PREFIX, Stage, within},
     usage,
 };
+use crate::character::store::COLLECTION;
 
 /// A service that runs.
 pub(super) struct Service {
@@ -95,7 +96,7 @@ impl Service {
 
     /// The collection of characters.
     pub(super) fn characters(&self) -> mongodb::Collection<Document> {
-        self.database.collection("Characters")
+        self.database.collection(COLLECTION)
     }
 
     /// Whether it says that a room was joined; the peer, as the platform, does not.

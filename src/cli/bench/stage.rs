@@ -14,7 +14,7 @@ use redis::{
 };
 
 use super::{CliError, options::Options, servers::Servers};
-use crate::character::QUEUES;
+use crate::character::{QUEUES, store::COLLECTION};
 
 /// No command of the bench takes longer.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -98,7 +98,7 @@ impl Stage {
         for name in [DATABASE, PEER_DATABASE] {
             let database = self.database(name);
             let left = if name == PEER_DATABASE && peer_runs {
-                within(database.collection::<Document>("Characters").count_documents(doc! {})).await? > 0
+                within(database.collection::<Document>(COLLECTION).count_documents(doc! {})).await? > 0
             } else {
                 !within(database.list_collection_names()).await?.is_empty()
             };
@@ -134,11 +134,15 @@ impl Stage {
         Ok(())
     }
 
-    /// Removes all that the bench has made.
-    pub(super) async fn clear(&self) -> Result<(), CliError> {
+    /// Removes all that the bench has made: of a peer that runs already, what it keeps, and not its indexes.
+    pub(super) async fn clear(&self, peer_runs: bool) -> Result<(), CliError> {
         self.clear_redis().await?;
-        for name in [DATABASE, PEER_DATABASE] {
-            within(self.database(name).drop()).await?;
+        within(self.database(DATABASE).drop()).await?;
+        let peer = self.database(PEER_DATABASE);
+        if peer_runs {
+            within(peer.collection::<Document>(COLLECTION).delete_many(doc! {})).await?;
+        } else {
+            within(peer.drop()).await?;
         }
         Ok(())
     }
@@ -162,10 +166,34 @@ async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, CliErro
     connected.map_err(|error| format!("cannot reach Redis at {}: {error}", info.addr()).into())
 }
 
-/// A connection string with another database in its path. Not by `Url`, which does not read several hosts.
+/// A connection string with another database in its path, and whoever it signs in looked for where they were. Not by `Url`,
+/// which does not read several hosts.
 fn with_database(uri: &str, database: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap_or(("mongodb", uri));
-    let (server, options) = rest.split_once('?').map_or((rest, String::new()), |(s, o)| (s, format!("?{o}")));
-    let hosts = server.split('/').next().unwrap_or_default();
-    format!("{scheme}://{hosts}/{database}{options}")
+    let (server, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (hosts, path) = server.split_once('/').unwrap_or((server, ""));
+    let mut options: Vec<_> = options.split('&').filter(|option| !option.is_empty()).collect();
+    let source = format!("authSource={}", if path.is_empty() { "admin" } else { path });
+    if hosts.contains('@')
+        && !options.iter().any(|option| option.to_ascii_lowercase().starts_with("authsource="))
+    {
+        options.push(&source);
+    }
+    let question = if options.is_empty() { "" } else { "?" };
+    format!("{scheme}://{hosts}/{database}{question}{}", options.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_put_into_a_connection_string_and_users_stay_where_they_are() {
+        let with = |uri| with_database(uri, "d");
+        assert_eq!(with("mongodb://a:1,b:2"), "mongodb://a:1,b:2/d");
+        assert_eq!(with("mongodb://a/x?w=1"), "mongodb://a/d?w=1");
+        assert_eq!(with("mongodb://u:p@a/x?w=1"), "mongodb://u:p@a/d?w=1&authSource=x");
+        assert_eq!(with("mongodb://u:p@a"), "mongodb://u:p@a/d?authSource=admin");
+        assert_eq!(with("mongodb://u:p@a/?authSource=y"), "mongodb://u:p@a/d?authSource=y");
+    }
 }

@@ -3,7 +3,8 @@
 --       5 our last claim (packed: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
 --       6 letters (zset, serial)  7 last serial
 -- ARGV  1 lease token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lease, ms
---       5 prefix of meta hashes  6 1 if nothing else runs in our process  7 prefix of letters  8 how long letters are kept, ms
+--       5 prefix of meta hashes  6 how many of them are the newest, where more than twice as many wait
+--       7 1 if nothing else runs in our process  8 prefix of letters  9 how long letters are kept, ms
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {attempts, max_attempts, crashes, ms of its first claim, data, id, 1 if it was claimed before}; a producer may have
 --       spoilt the numbers, or left them out
@@ -12,8 +13,8 @@
 -- was lost, it returns the same jobs. Writes first what frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local alone = ARGV[6] == '1'
-local letters = {set = KEYS[6], last = KEYS[7], prefix = ARGV[7], ttl = ARGV[8]}
+local alone = ARGV[7] == '1'
+local letters = {set = KEYS[6], last = KEYS[7], prefix = ARGV[8], ttl = ARGV[9]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
@@ -43,16 +44,16 @@ if given[1] == token then
 end
 redis.call('DEL', KEYS[5])
 
--- Where many wait, one in eight is of the newest: nobody waits behind all that another has asked for.
-local share = redis.call('ZCARD', KEYS[2]) > 2 * max and math.floor(max / 8) or 0
+local newest = redis.call('ZCARD', KEYS[2]) > 2 * max and tonumber(ARGV[6]) or 0
+local oldest = max - newest
 -- Those in `active` were there first.
-local ids = redis.call('LRANGE', KEYS[1], '0', string.format('%d', max - share - 1))
+local ids = oldest > 0 and redis.call('LRANGE', KEYS[1], '0', string.format('%d', oldest - 1)) or {}
 local listed, taken, suspect = #ids, 0, 0
 local function scheduled(command, from, to, most)
   return redis.call(command, KEYS[2], from, to, 'LIMIT', '0', string.format('%d', most))
 end
-if listed < max - share then
-  for _, id in ipairs(scheduled('ZRANGEBYSCORE', '-inf', now / 1000, max - share - listed)) do ids[#ids + 1] = id end
+if listed < oldest then
+  for _, id in ipairs(scheduled('ZRANGEBYSCORE', '-inf', now / 1000, oldest - listed)) do ids[#ids + 1] = id end
 end
 local leases, claim = {}, {token}
 
@@ -93,8 +94,8 @@ for _, id in ipairs(ids) do
 end
 if listed > 0 and taken > 0 then redis.call('LTRIM', KEYS[1], string.format('%d', math.min(taken, listed)), '-1') end
 if taken > listed then redis.call('ZREMRANGEBYRANK', KEYS[2], '0', string.format('%d', taken - listed - 1)) end
-if more and share > 0 then
-  for _, id in ipairs(scheduled('ZREVRANGEBYSCORE', now / 1000, '-inf', share)) do
+if more and newest > 0 then
+  for _, id in ipairs(scheduled('ZREVRANGEBYSCORE', now / 1000, '-inf', newest)) do
     local took
     took, more = take(id)
     if took then redis.call('ZREM', KEYS[2], id) end

@@ -6,7 +6,7 @@ use redis::{RedisResult, Script};
 use ulid::Ulid;
 
 use super::{ApalisQueue, LAYOUT};
-use crate::queue::{Claim, Job, Lease, Options};
+use crate::queue::{Claim, Job, Lease, Options, Room};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
@@ -15,7 +15,7 @@ type Row = (Field, Field, Field, Field, Vec<u8>, String, bool);
 
 type Field = Option<Vec<u8>>;
 
-pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone: bool) -> RedisResult<Claim> {
+pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
     let keys = &queue.keys;
     let mut call = CLAIM.prepare_invoke();
     call.key(&keys.active)
@@ -24,11 +24,12 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, max: usize, alone:
         .key(&keys.leases)
         .key(&keys.claim)
         .arg(&**lease)
-        .arg(max)
+        .arg(room.jobs)
         .arg(queue.claim_bytes)
         .arg(queue.lease.as_millis())
         .arg(&keys.meta)
-        .arg(alone);
+        .arg(room.newest)
+        .arg(room.alone);
     queue.letters.tell(&mut call);
     let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) =
         call.invoke_async(&mut queue.redis()).await?;

@@ -32,8 +32,8 @@ use apalis_redis::Config as Layout;
 use async_trait::async_trait;
 
 use super::{
-    Claim, Connection, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement,
-    Wake,
+    Claim, Connection, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Room, Settled,
+    Settlement, Wake,
     ids::Ids,
     letters::Home,
     log::{Keys as Log, RedisLog},
@@ -104,8 +104,8 @@ impl Queue for ApalisQueue {
         LAYOUT
     }
 
-    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError> {
-        Ok(claim::claim(self, lease, max, alone).await?)
+    async fn claim(&self, lease: &Lease, room: Room) -> Result<Claim, QueueError> {
+        Ok(claim::claim(self, lease, room).await?)
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {

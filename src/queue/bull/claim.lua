@@ -4,7 +4,8 @@
 --       7 our last claim (packed: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
 --       8 letters (zset, serial)
 -- ARGV  1 lock token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lock, ms
---       5 prefix of keys  6 1 if nothing else runs in our process  7 prefix of letters
+--       5 prefix of keys  6 how many of them are the newest, where more than twice as many wait and none has a priority
+--       7 1 if nothing else runs in our process  8 prefix of letters
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
@@ -14,7 +15,7 @@
 -- Writes first what frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lock_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local alone = ARGV[6] == '1'
+local alone = ARGV[7] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
@@ -107,7 +108,7 @@ local function take(id)
     end
     redis.call('PUBLISH', KEYS[2], id)
     -- Driven again, in Bull perhaps: then its dead letter is of an earlier run.
-    if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[7] .. id) end
+    if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[8] .. id) end
     active[#active + 1], claim[#claim + 1], claim[#claim + 2] = id, id, before
     f[4] = f[4] or now_text
     add(id, f)
@@ -115,12 +116,10 @@ local function take(id)
   return true, crashes <= 1
 end
 
--- Where many wait, one in eight is of the newest: nobody waits behind all that another has asked for. Jobs with a priority
--- stand in their order.
-local share = math.floor(max / 8)
+local share = tonumber(ARGV[6])
 if redis.call('LLEN', KEYS[1]) <= 2 * max or redis.call('EXISTS', KEYS[4]) == 1 then share = 0 end
 local oldest, newest, took, more = 0, 0, nil, true
-local waiting = redis.call('LRANGE', KEYS[1], string.format('%d', share - max), '-1')
+local waiting = share < max and redis.call('LRANGE', KEYS[1], string.format('%d', share - max), '-1') or {}
 for n = #waiting, 1, -1 do
   took, more = take(waiting[n])
   if took then oldest = oldest + 1 end

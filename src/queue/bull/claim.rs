@@ -5,7 +5,7 @@ use std::{sync::LazyLock, time::Duration};
 use redis::{RedisResult, Script};
 
 use super::{BullQueue, LAYOUT, options};
-use crate::queue::{Claim, Job, Lease};
+use crate::queue::{Claim, Job, Lease, Room};
 
 static CLAIM: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("../is_text.lua"), include_str!("claim.lua"))));
@@ -19,7 +19,7 @@ type Field = Option<Vec<u8>>;
 /// The end of the year 9999: no later time can be written in ISO 8601.
 const LAST_MS: u64 = 253_402_300_799_999;
 
-pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize, alone: bool) -> RedisResult<Claim> {
+pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
     let keys = &queue.keys;
     let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
         .key(&keys.wait)
@@ -31,11 +31,12 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, max: usize, alone: b
         .key(&keys.claim)
         .key(&queue.letters.set)
         .arg(&**lease)
-        .arg(max)
+        .arg(room.jobs)
         .arg(queue.claim_bytes)
         .arg(queue.lease.as_millis())
         .arg(&keys.prefix)
-        .arg(alone)
+        .arg(room.newest)
+        .arg(room.alone)
         .arg(&queue.letters.prefix)
         .invoke_async(&mut queue.redis())
         .await?;

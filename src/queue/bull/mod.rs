@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    Claim, Connection, Counts, Lease, Queue, QueueError, Settled, Settlement, Wake,
+    Claim, Connection, Counts, Lease, Queue, QueueError, Room, Settled, Settlement, Wake,
     letters::Home,
     log::{Keys as Log, RedisLog},
     new_lease,
@@ -85,8 +85,8 @@ impl Queue for BullQueue {
         LAYOUT
     }
 
-    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError> {
-        Ok(claim::claim(self, lease, max, alone).await?)
+    async fn claim(&self, lease: &Lease, room: Room) -> Result<Claim, QueueError> {
+        Ok(claim::claim(self, lease, room).await?)
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {

@@ -5,18 +5,13 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{EmbeddedQueue, LAYOUT, millis, now_ms};
-use crate::queue::{Claim, Job, Lease, Options, QueueError};
+use crate::queue::{Claim, Job, Lease, Options, QueueError, Room};
 
-pub(super) async fn claim(
-    queue: &EmbeddedQueue,
-    lease: &Lease,
-    max: usize,
-    alone: bool,
-) -> Result<Claim, QueueError> {
+pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, room: Room) -> Result<Claim, QueueError> {
     let (name, bytes, lease, now) = (queue.name, queue.claim_bytes, Lease::clone(lease), now_ms());
     let until = now + millis(queue.lease);
     let work = move |tx: &Transaction<'_>| {
-        let (jobs, suspect) = due(tx, name, now, &lease, &Limits { max, bytes, alone })?;
+        let (jobs, suspect) = due(tx, name, now, &lease, (room, bytes))?;
         let mut update = tx.prepare_cached(
             "UPDATE jobs SET state = 'active', claimed = ?, lease = ?, lease_until = ? WHERE queue = ? AND id = ?",
         )?;
@@ -29,27 +24,19 @@ pub(super) async fn claim(
     Ok(queue.file.transaction(work).await?)
 }
 
-/// What a claim may take.
-struct Limits {
-    max: usize,
-    bytes: usize,
-    alone: bool,
-}
-
-/// The jobs that are due, up to the first suspect; and whether that is the very first. Where many wait, one in eight is of
-/// the newest: nobody waits behind all that another has asked for.
+/// The jobs that are due, up to the first suspect, and so many bytes; and whether a suspect is the very first.
 fn due(
     tx: &Transaction<'_>,
     name: &'static str,
     now: i64,
     lease: &Lease,
-    limits: &Limits,
+    (room, most_bytes): (Room, usize),
 ) -> rusqlite::Result<(Vec<Job>, bool)> {
     let many = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = ? AND state = 'waiting' AND due <= ? LIMIT 1 OFFSET ?)";
-    let max = i64::try_from(limits.max).unwrap_or(i64::MAX);
+    let [max, newest] = [room.jobs, room.newest].map(|jobs| i64::try_from(jobs).unwrap_or(i64::MAX));
     let many: bool =
         tx.prepare_cached(many)?.query_row(params![name, now, max.saturating_mul(2)], |row| row.get(0))?;
-    let newest = if many { max / 8 } else { 0 };
+    let newest = if many { newest } else { 0 };
     let (mut jobs, mut bytes) = (Vec::new(), 0);
     for (select, most) in [(OLDEST, max - newest), (NEWEST, newest)] {
         let mut select = tx.prepare_cached(select)?;
@@ -57,13 +44,13 @@ fn due(
         while let Some(row) = rows.next()? {
             let job = job(row, name, lease, now)?;
             let suspect = job.is_suspect();
-            if suspect && !(limits.alone && jobs.is_empty()) {
+            if suspect && !(room.alone && jobs.is_empty()) {
                 let first = jobs.is_empty();
                 return Ok((jobs, first));
             }
             bytes += job.data.len();
             jobs.push(job);
-            if suspect || bytes >= limits.bytes {
+            if suspect || bytes >= most_bytes {
                 return Ok((jobs, false));
             }
         }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 pub use letters::EmbeddedLetters;
 
 use super::{
-    Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Settled, Settlement, State,
+    Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Room, Settled, Settlement, State,
     ids::Ids,
     log::{Bounds, drop_old, outcome_of},
 };
@@ -73,8 +73,8 @@ impl Queue for EmbeddedQueue {
         LAYOUT
     }
 
-    async fn claim(&self, lease: &Lease, max: usize, alone: bool) -> Result<Claim, QueueError> {
-        claim::claim(self, lease, max, alone).await
+    async fn claim(&self, lease: &Lease, room: Room) -> Result<Claim, QueueError> {
+        claim::claim(self, lease, room).await
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {

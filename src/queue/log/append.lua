@@ -21,12 +21,12 @@ local function outcome(user, job, profile)
   return place
 end
 
--- Drops the oldest entries that are too old or too large in all: as many as were `added`, and 100 more, at the most.
--- Returns floor, bytes and oldest as they are then. Cost grows with what is dropped, which is read, for its size.
+-- Drops the oldest entries that are too old or too large in all, when some were `added`. Returns floor, bytes and oldest as
+-- they are then. Cost grows with what is dropped, which is read, for its size: each entry once, and no more than a whole log.
 local function drop(log, user, added, floor, bytes, too_old)
-  local entries, dropped, queues, oldest = log.entries .. user, 0, {}, nil
-  while not oldest and dropped < added + 100 do
-    local first = redis.call('ZRANGE', entries, '0', tostring(math.min(added, 100)))
+  local entries, some, queues, oldest = log.entries .. user, added, {}, nil
+  while not oldest do
+    local first = redis.call('ZRANGE', entries, '0', tostring(some))
     local gone = 0
     for _, entry in ipairs(first) do
       local seq, queue = entry:match('^(%d+)\n([^\n]*)')
@@ -36,7 +36,7 @@ local function drop(log, user, added, floor, bytes, too_old)
     end
     if gone == 0 then break end
     redis.call('ZREMRANGEBYRANK', entries, '0', tostring(gone - 1))
-    dropped = dropped + gone
+    some = math.min(some * 2, 1000)
   end
   for queue in pairs(queues) do
     redis.call('ZREMRANGEBYSCORE', log.unheard .. queue .. ':' .. user, '-inf', string.format('%d', floor))

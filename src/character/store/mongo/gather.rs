@@ -80,10 +80,11 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
         // Who is about to ask gets to it first.
         tokio::task::yield_now().await;
         while let Some((items, answers)) = self.next() {
-            let batch = (self.batch)(items);
+            let shared = Arc::clone(&self);
             // Of its own, so that a panic ends nothing else, and a driver future is never dropped halfway (RUST-937).
             let running = tokio::spawn(async move {
-                for (answer, result) in answers.into_iter().zip(batch.await) {
+                let results = (shared.batch)(items).await;
+                for (answer, result) in answers.into_iter().zip(results) {
                     if answer.send(result).is_err() {
                         tracing::debug!("nobody waits for this answer of the store any more");
                     }
