@@ -60,7 +60,7 @@ main() {
 
 copy_sources() {
     mkdir "$scratch/octavo"
-    cp -r "$root"/{Cargo.toml,Cargo.lock,src,config} "$scratch/octavo"
+    cp -r "$root"/{Cargo.toml,Cargo.lock,benches,src,config} "$scratch/octavo"
 }
 
 # The dependencies are those that are built already; the copy has a place of its own, which is kept for the next mutation.
