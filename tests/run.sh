@@ -10,7 +10,7 @@ Runs every test of Octavo: Rust (unit and integration), Node (a stock socket.io-
 against the binary), the page in Chromium, and the short form of the chaos suite. Nothing is skipped: what cannot be had
 is an error that says what to do.
 
-Needs cargo, node 20.15 or newer with npm, python3, and apt-get (with sudo when not root).
+Needs cargo, make, node 20.15 or newer with npm, python3, and apt-get (with sudo when not root).
 Gets by itself what is not on the PATH: redis-server, mongod, chromium, the npm packages.
 Downloads are kept in tests/.cache, so a second run is quick.
 
@@ -76,7 +76,7 @@ main() {
 
 check_tools() {
     local tool
-    for tool in cargo node npm python3; do
+    for tool in cargo make node npm python3; do
         command -v "$tool" >/dev/null || die "$tool is missing. Install it and run this again."
     done
     node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2015 ? 1 : 0)' ||

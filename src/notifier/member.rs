@@ -196,6 +196,7 @@ impl Member {
                 if !page.more || end.is_none() {
                     (self.unheard, self.news) = (0, true);
                     self.joined.pop_front();
+                    self.joined.shrink_to_fit();
                 }
             }
             Part::After(_) => {

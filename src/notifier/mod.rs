@@ -1,6 +1,7 @@
 //! Tells browsers the outcomes of their jobs, over Socket.IO.
 
 mod doubt;
+mod handshake;
 mod hub;
 mod listen;
 mod member;
@@ -10,9 +11,9 @@ mod rooms;
 mod user;
 mod waiting;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
-use axum::Router;
+use axum::{Router, middleware::map_request};
 use futures_util::FutureExt;
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,6 +101,7 @@ impl Notifier {
             .max_buffer_size(config.buffer)
             .max_payload(MAX_MESSAGE as u64)
             .ws_max_message_size(MAX_MESSAGE)
+            .ws_read_buffer_size(READ_BUFFER)
             .build_svc();
         let hub = Hub::new(log, process.tasks.clone(), process.end.clone());
         let telling = Arc::clone(&hub);
@@ -139,7 +141,9 @@ impl Notifier {
         };
         io.ns("/", connected.with(sign_in));
         (
-            Router::new().route_service("/socket.io/", endpoint),
+            Router::new()
+                .route_service("/socket.io/", endpoint)
+                .layer(map_request(|request| ready(handshake::lean(request)))),
             Self { io, hub: telling, waiting: Arc::default() },
         )
     }
@@ -190,3 +194,6 @@ impl Notifier {
 
 /// Largest message from a client, in bytes: as in Node's Socket.IO, for services that emit documents.
 const MAX_MESSAGE: usize = 1_000_000;
+
+/// Bytes that are read from a socket at a time. Clients say little, and each socket keeps a buffer of this size.
+const READ_BUFFER: usize = 512;

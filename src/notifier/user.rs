@@ -48,7 +48,8 @@ impl Early {
 
 impl User {
     pub(super) fn new(id: Arc<str>) -> Self {
-        let (members, doubt, early) = (Vec::new(), Doubt::default(), VecDeque::new());
+        // Most have one socket, and a vector that grows would begin with room for four.
+        let (members, doubt, early) = (Vec::with_capacity(1), Doubt::default(), VecDeque::new());
         Self { id, watched: false, members, doubt, early }
     }
 
