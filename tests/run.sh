@@ -12,7 +12,7 @@ is an error that says what to do.
 
 Needs cargo, make, node 20.15 or newer with npm, python3, and apt-get (with sudo when not root).
 Gets by itself what is not on the PATH: redis-server, mongod, chromium, the npm packages.
-Downloads are kept in tests/.cache, so a second run is quick.
+Downloads are kept in tests/.cache, so a second run is quick. The build and the servers need 4 GB.
 
 Environment:
   REDIS_HOST, REDIS_PORT, MONGODB_URI
@@ -26,6 +26,8 @@ HELP
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$root/tests/.cache
+# The build takes 2, the servers of the chaos suite another; and a mongod whose disk is full only dies.
+readonly NEEDED_GB=4
 scratch=
 passed=0
 failed=0
@@ -49,6 +51,7 @@ main() {
     cd "$root"
     check_tools
     make_folders
+    check_space "$root" "$scratch"
     find_servers
     choose_servers
     install_node_packages
@@ -81,6 +84,16 @@ check_tools() {
     done
     node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2015 ? 1 : 0)' ||
         die "node $(node --version) is too old. Install node 20.15 or newer."
+}
+
+# check_space FOLDER...: dies when one of them is on a disk that will be full before the end.
+check_space() {
+    local folder free_kb
+    for folder; do
+        free_kb=$(df --output=avail -k "$folder" | tail -n 1)
+        ((free_kb >= NEEDED_GB * 1024 * 1024)) ||
+            die "$folder has $((free_kb / 1024)) MB free, and the tests need $NEEDED_GB GB. Make room and run this again."
+    done
 }
 
 make_folders() {
