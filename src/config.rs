@@ -9,6 +9,7 @@ mod settings;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 

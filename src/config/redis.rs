@@ -29,7 +29,7 @@ pub struct Redis {
     /// Number of the database.
     pub database: u16,
     /// How long one command may take.
-    #[serde(rename = "timeout_seconds", deserialize_with = "super::settings::seconds")]
+    #[serde(rename = "timeout_seconds", deserialize_with = "super::values::seconds")]
     pub timeout: Duration,
 }
 

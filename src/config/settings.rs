@@ -1,14 +1,16 @@
 //! The settings as they are written, and the check that makes a [`Config`] of them.
 
-use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use mongodb::options::ConnectionString;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Origins, Redis, Storage};
-use crate::character::QUEUES;
+use super::{
+    Config, Origins, Redis, Storage,
+    values::{days, names, optional, seconds},
+};
 
 /// The HTTP server.
 #[derive(Debug, Clone, Deserialize)]
@@ -257,47 +259,4 @@ fn uri_mistake(uri: &SecretString) -> Option<String> {
         ),
         Ok(_) => None,
     }
-}
-
-/// Names of our queues, separated by commas, or `*` for all, or `none`.
-fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match text.trim() {
-        "*" => return Ok(QUEUES.to_vec()),
-        "none" => return Ok(Vec::new()),
-        _ => {}
-    }
-    let known = |name: &str| {
-        let unknown =
-            || D::Error::custom(format!("there is no queue \"{name}\"; there are {}", QUEUES.join(", ")));
-        QUEUES.into_iter().find(|queue| *queue == name).ok_or_else(unknown)
-    };
-    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(known).collect()
-}
-
-pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
-}
-
-/// Days, with a fraction perhaps; 30 at the most.
-fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let days = f64::deserialize(deserializer)?;
-    let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 30.0);
-    duration.ok_or_else(|| {
-        D::Error::custom(format!(
-            "is {days}, must be more than 0, 30 at the most: for 31 it is known which job had which effect"
-        ))
-    })
-}
-
-/// A value that may be left empty.
-fn optional<'de, D: Deserializer<'de>, T: FromStr>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T::Err: std::fmt::Display,
-{
-    let text = String::deserialize(deserializer)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|error| D::Error::custom(format!("\"{text}\": {error}")))
 }
