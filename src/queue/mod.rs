@@ -12,6 +12,7 @@ mod ids;
 mod keep;
 pub mod letters;
 pub mod log;
+mod long;
 mod once;
 mod settler;
 mod slots;
@@ -91,6 +92,8 @@ pub struct Options {
     pub keep_failed: Keep,
     /// Whether it goes before the others when it is tried again at once.
     pub lifo: bool,
+    /// Whether it stands for others like it, which its end lets in again.
+    pub debounced: bool,
 }
 
 /// Which finished jobs are kept.

@@ -8,8 +8,13 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::worker::BATCH;
+
 /// With fewer jobs at a time nothing is gathered.
 const FEWEST: usize = 32;
+
+/// What is claimed while others are in work is this part of all, or a whole batch.
+const SHARE: usize = 3;
 
 /// For so long it is looked how many jobs get done, and for as many as fit in several times.
 const LOOK: Duration = Duration::from_millis(200);
@@ -44,13 +49,13 @@ impl Slots {
         Arc::new(Self { state, freed: Notify::new(), most_bytes })
     }
 
-    /// Waits for room; gives for how many jobs there is. For one claimer at a time.
+    /// Waits for room that is worth a claim; gives for how many jobs there is. For one claimer at a time.
     pub(super) async fn room(&self) -> usize {
         loop {
             {
                 let mut state = self.lock();
                 let room = state.limit.now.saturating_sub(state.jobs);
-                if room == 0 {
+                if room < (state.limit.now / SHARE).clamp(1, BATCH) {
                     state.limit.reached(Instant::now());
                 } else if state.bytes < self.most_bytes {
                     return room;

@@ -24,7 +24,7 @@ use super::{
 use crate::{backoff::Backoff, outcome::Outcome, tasks::Tasks};
 
 /// Jobs in one claim at the most.
-const BATCH: usize = 100;
+pub(super) const BATCH: usize = 100;
 
 /// Of so many jobs one is the newest that waits, so that nobody waits behind all that another has asked for.
 const ONE_IN: usize = 8;

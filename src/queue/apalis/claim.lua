@@ -5,6 +5,7 @@
 -- ARGV  1 lease token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lease, ms
 --       5 prefix of meta hashes  6 how many of them are the newest, where more than twice as many wait
 --       7 1 if nothing else runs in our process  8 prefix of letters  9 how long letters are kept, ms
+--       10 1 to leave out their data, which are long: Lua hashes every byte of a string that comes to it
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {attempts, max_attempts, crashes, ms of its first claim, data, id, 1 if it was claimed before}; a producer may have
 --       spoilt the numbers, or left them out
@@ -13,7 +14,7 @@
 -- was lost, it returns the same jobs. Writes first what frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local alone = ARGV[7] == '1'
+local alone, long = ARGV[7] == '1', ARGV[10] == '1'
 local letters = {set = KEYS[6], last = KEYS[7], prefix = ARGV[8], ttl = ARGV[9]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,10 +27,17 @@ local function read(id)
   return redis.pcall('HMGET', prefix .. id, 'attempts', 'max_attempts', 'octavo:crashes', 'octavo:claimed_at', 'octavo:lease')
 end
 
+-- The data of a job, or how long they are; nothing when there are none.
+local function data_of(id)
+  if not long then return redis.call('HGET', KEYS[3], id) end
+  local length = redis.call('HSTRLEN', KEYS[3], id)
+  return length > 0 and length
+end
+
 local function add(id, data, f, before)
-  f[5], f[6], f[7] = data, id, before
+  f[5], f[6], f[7] = not long and data, id, before
   jobs[#jobs + 1] = f
-  bytes = bytes + #data
+  bytes = bytes + (long and data or #data)
 end
 
 local given = redis.call('GET', KEYS[5])
@@ -37,7 +45,7 @@ given = given and cmsgpack.unpack(given) or {}
 if given[1] == token then
   for i = 2, #given, 2 do
     local id, f = given[i], read(given[i])
-    local data = f[5] == token and redis.call('HGET', KEYS[3], id)
+    local data = f[5] == token and data_of(id)
     if data then add(id, data, f, given[i + 1]) end
   end
   return {jobs, broken, -1, now, 0}
@@ -67,7 +75,7 @@ local function take(id)
     suspect = #jobs == 0 and 1 or 0
     return false, false
   end
-  local data, meta = redis.call('HGET', KEYS[3], id), prefix .. id
+  local data, meta = data_of(id), prefix .. id
   if not data then
     if not f.err then redis.call('DEL', meta) end
     broken[#broken + 1] = id

@@ -11,12 +11,12 @@ use crate::queue::{Claim, Job, Lease, Options, Room};
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
 /// `{attempts, max_attempts, crashes, ms of its first claim, data, id, claimed before}`. A producer may have spoilt the numbers.
-type Row = (Field, Field, Field, Field, Vec<u8>, String, bool);
+type Row = (Field, Field, Field, Field, Field, String, bool);
 
 type Field = Option<Vec<u8>>;
 
 pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
-    let keys = &queue.keys;
+    let (keys, long) = (&queue.keys, queue.long.expected());
     let mut call = CLAIM.prepare_invoke();
     call.key(&keys.active)
         .key(&keys.scheduled)
@@ -31,14 +31,31 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
         .arg(room.newest)
         .arg(room.alone);
     queue.letters.tell(&mut call);
+    call.arg(long);
     let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) =
         call.invoke_async(&mut queue.redis()).await?;
+    let mut jobs: Vec<_> = rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect();
+    if long && !jobs.is_empty() {
+        read(queue, &mut jobs).await?;
+    }
+    queue.long.saw(&jobs);
     Ok(Claim {
-        jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect(),
+        jobs,
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
     })
+}
+
+/// Reads the data that the script has left out.
+async fn read(queue: &ApalisQueue, jobs: &mut [Job]) -> RedisResult<()> {
+    let ids: Vec<_> = jobs.iter().map(|job| job.id.as_str()).collect();
+    let data: Vec<Field> =
+        redis::cmd("HMGET").arg(&queue.keys.data).arg(ids).query_async(&mut queue.redis()).await?;
+    for (job, data) in jobs.iter_mut().zip(data) {
+        job.data = data.unwrap_or_default();
+    }
+    Ok(())
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
@@ -50,7 +67,7 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
         id,
         queue,
         layout: LAYOUT,
-        data,
+        data: data.unwrap_or_default(),
         attempt: count(attempts).saturating_add(1),
         crashes: count(crashes),
         redelivered,

@@ -37,6 +37,7 @@ use super::{
     ids::Ids,
     letters::Home,
     log::{Keys as Log, RedisLog},
+    long::Long,
     new_lease,
 };
 use crate::config;
@@ -53,6 +54,7 @@ pub struct ApalisQueue {
     ids: Ids,
     redis: Connection,
     claim_bytes: usize,
+    long: Long,
     lease: Duration,
     log: Log,
     wake: Arc<Wake>,
@@ -72,6 +74,7 @@ impl ApalisQueue {
             ids: Ids::default(),
             redis,
             claim_bytes: config.claim_bytes,
+            long: Long::default(),
             lease: config.lease,
             log: log.keys().clone(),
         }

@@ -5,35 +5,39 @@
 --       8 letters (zset, serial)
 -- ARGV  1 lock token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lock, ms
 --       5 prefix of keys  6 how many of them are the newest, where more than twice as many wait and none has a priority
---       7 1 if nothing else runs in our process  8 prefix of letters
+--       7 1 if nothing else runs in our process  8 prefix of letters  9 1 to leave out their data, which are long
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
 --       {data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
--- Publishes `waiting@` for delayed jobs that fell due, and `active`.
+-- Publishes `waiting@` for delayed jobs that fell due, and `active`, if somebody hears it or there are few.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
 -- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
 -- Writes first what frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lock_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local alone = ARGV[7] == '1'
+local alone, long = ARGV[7] == '1', ARGV[9] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
 local jobs, broken, bytes = {}, {}, 0
 
--- The fields of a job, or nothing when there is no such job.
+-- The fields of a job, or nothing when there is no such job. Lua hashes every byte of a string that comes to it: of long
+-- data it gets the length alone.
 local function read(id)
-  local f = redis.pcall('HMGET', prefix .. id, 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter', 'processedOn', 'retriedOn')
-  if not f.err and (f[1] or f[2] or f[4]) then return f end
+  local f = redis.pcall('HMGET', prefix .. id, long and '' or 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter', 'processedOn', 'retriedOn')
+  if f.err then return nil end
+  local length = long and redis.call('HSTRLEN', prefix .. id, 'data') or 0
+  if length > 0 then f[1] = length end
+  if f[1] or f[2] or f[4] then return f end
 end
 
 -- What Bull keeps something else under: a job with such an id is in the way of the whole queue.
 local reserved = {completed = true, failed = true, priority = true, stalled = true, ['stalled-check'] = true}
 
 local function add(id, f)
-  f[8] = id
+  bytes = bytes + (long and (f[1] or 0) or #(f[1] or ''))
+  f[1], f[8] = not long and f[1], id
   jobs[#jobs + 1] = f
-  bytes = bytes + #(f[1] or '')
 end
 
 local given = redis.call('GET', KEYS[7])
@@ -83,7 +87,7 @@ if #due > 0 then
 end
 
 local suspect = 0
-local ids, active, claim = {}, {}, {token}
+local ids, active, claim, publishes = {}, {}, {token}, true
 
 -- Locks a job, unless that is not to be; gives whether it did, and whether another may follow.
 local function take(id)
@@ -106,7 +110,7 @@ local function take(id)
     else
       redis.call('HSET', key, 'processedOn', now_text, 'timestamp', now_text)
     end
-    redis.call('PUBLISH', KEYS[2], id)
+    if publishes then redis.call('PUBLISH', KEYS[2], id) end
     -- Driven again, in Bull perhaps: then its dead letter is of an earlier run.
     if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[8] .. id) end
     active[#active + 1], claim[#claim + 1], claim[#claim + 2] = id, id, before
@@ -120,6 +124,7 @@ local share = tonumber(ARGV[6])
 if redis.call('LLEN', KEYS[1]) <= 2 * max or redis.call('EXISTS', KEYS[4]) == 1 then share = 0 end
 local oldest, newest, took, more = 0, 0, nil, true
 local waiting = share < max and redis.call('LRANGE', KEYS[1], string.format('%d', share - max), '-1') or {}
+if #waiting >= 16 then publishes = heard(KEYS[2]) end
 for n = #waiting, 1, -1 do
   took, more = take(waiting[n])
   if took then oldest = oldest + 1 end

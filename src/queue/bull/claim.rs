@@ -8,7 +8,9 @@ use super::{BullQueue, LAYOUT, options};
 use crate::queue::{Claim, Job, Lease, Room};
 
 static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("../is_text.lua"), include_str!("claim.lua"))));
+    LazyLock::new(|| {
+        Script::new(concat!(include_str!("../is_text.lua"), include_str!("heard.lua"), include_str!("claim.lua")))
+    });
 
 /// `{data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}`. Bull writes
 /// numbers, but producers may write anything.
@@ -20,7 +22,7 @@ type Field = Option<Vec<u8>>;
 const LAST_MS: u64 = 253_402_300_799_999;
 
 pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
-    let keys = &queue.keys;
+    let (keys, long) = (&queue.keys, queue.long.expected());
     let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
         .key(&keys.wait)
         .key(&keys.active)
@@ -38,15 +40,35 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         .arg(room.newest)
         .arg(room.alone)
         .arg(&queue.letters.prefix)
+        .arg(long)
         .invoke_async(&mut queue.redis())
         .await?;
     let mut options = options::Reader::default();
+    let mut jobs: Vec<_> =
+        rows.into_iter().map(|row| job(queue.name, row, lease, now, &mut options)).collect();
+    if long && !jobs.is_empty() {
+        read(queue, &mut jobs).await?;
+    }
+    queue.long.saw(&jobs);
     Ok(Claim {
-        jobs: rows.into_iter().map(|row| job(queue.name, row, lease, now, &mut options)).collect(),
+        jobs,
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
     })
+}
+
+/// Reads the data that the script has left out.
+async fn read(queue: &BullQueue, jobs: &mut [Job]) -> RedisResult<()> {
+    let mut reads = redis::pipe();
+    for job in &*jobs {
+        reads.hget(format!("{}{}", queue.keys.prefix, job.id), "data");
+    }
+    let data: Vec<Field> = reads.query_async(&mut queue.redis()).await?;
+    for (job, data) in jobs.iter_mut().zip(data) {
+        job.data = data.unwrap_or_default();
+    }
+    Ok(())
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut options::Reader) -> Job {

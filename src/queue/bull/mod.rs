@@ -20,6 +20,7 @@ use super::{
     Claim, Connection, Counts, Lease, Queue, QueueError, Room, Settled, Settlement, Wake,
     letters::Home,
     log::{Keys as Log, RedisLog},
+    long::Long,
     new_lease,
 };
 use crate::config;
@@ -35,6 +36,7 @@ pub struct BullQueue {
     letters: Home,
     redis: Connection,
     claim_bytes: usize,
+    long: Long,
     lease: Duration,
     log: Log,
     wake: Arc<Wake>,
@@ -55,7 +57,7 @@ impl BullQueue {
         let (claim_bytes, lease) = (queue.claim_bytes, queue.lease);
         let log = log.keys().clone();
         let wake = Wake::new([&keys.wait, &keys.delayed]);
-        Self { name, keys, letters, redis, claim_bytes, lease, log, wake }
+        Self { name, keys, letters, redis, claim_bytes, long: Long::default(), lease, log, wake }
     }
 
     /// What wakes it.

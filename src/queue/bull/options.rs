@@ -18,6 +18,7 @@ struct Opts<'a> {
     remove_on_complete: Raw<'a>,
     remove_on_fail: Raw<'a>,
     lifo: Raw<'a>,
+    debounce: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -68,6 +69,7 @@ fn parse(opts: &[u8], attempt: u32) -> Options {
         keep_done: keep(opts.remove_on_complete),
         keep_failed: keep(opts.remove_on_fail),
         lifo: read(opts.lifo).unwrap_or(false),
+        debounced: opts.debounce.is_some(),
     }
 }
 
@@ -183,7 +185,9 @@ mod tests {
             keep_done: Keep::All,
             keep_failed: Keep::Some { count: None, age_s: Some(9) },
             lifo: true,
+            debounced: false,
         };
         assert_eq!(options(odd, 1), read);
+        assert!(options(r#"{"debounce": {"id": "d"}}"#, 1).debounced);
     }
 }

@@ -7,11 +7,12 @@
 --       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
 --       user is told or '' when that is the value
---       verdict: `completed N/S` and `failed N/S`, with how many to keep or nothing, and seconds to keep or nothing;
+--       verdict: `removed`, completed and not kept, if its job was not debounced; `completed N/S` and `failed N/S`, with how many to keep or nothing, and seconds to keep or nothing;
 --       `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release`
 -- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
 -- the lock is not ours (any more): then nothing was changed.
--- Publishes `completed`, `failed`, `delayed`, and `drained` when nothing waits or runs any more. Removes at most 100
+-- Publishes `completed` and `failed`, if somebody hears it or there are few; `delayed`; and `drained` when nothing waits or
+-- runs any more. Removes at most 100
 -- jobs of those that are no longer kept for each job.
 -- Writes first what frees memory: a full Redis refuses a script only at its first write, so none breaks off.
 
@@ -68,6 +69,14 @@ local function failed(key, reason)
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
 
+local publishes = #ARGV < 16 * 6 or heard(prefix .. 'completed', prefix .. 'failed')
+
+local function tell(event, id, value)
+  if publishes then
+    redis.call('PUBLISH', prefix .. event, '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(value) .. '}')
+  end
+end
+
 -- `keep` says how many are kept, and for how many seconds: `N/S`.
 local function finish(id, event, set, field, value, keep, debounce)
   local key = prefix .. id
@@ -83,7 +92,7 @@ local function finish(id, event, set, field, value, keep, debounce)
     table.insert(kept.jobs, now_text)
     table.insert(kept.jobs, id)
   end
-  redis.call('PUBLISH', prefix .. event, '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(value) .. '}')
+  tell(event, id, value)
 end
 
 -- Removes ended jobs; gives whether there were any.
@@ -173,12 +182,20 @@ end
 for n = 1, #locks do
   local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
   settled[n] = LOST
-  -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-  local f = holders[n] == token and active[id] and redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
-  if f and f[1] then
+  -- Gone from active means removed by hand: there is nothing left to settle.
+  if active[id] and holders[n] == token then
     active[id] = nil
-    settle(id, verdict, value, f[2])
-    settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or QUIETLY
+    local sound = true
+    if verdict == 'removed' then
+      worked = true
+      gone[#gone + 1], gone[#gone + 2] = prefix .. id, prefix .. id .. ':logs'
+      tell('completed', id, value)
+    else
+      local f = redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
+      sound = f[1]
+      if sound then settle(id, verdict, value, f[2]) end
+    end
+    if sound then settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or QUIETLY end
   end
 end
 if #gone > 0 then redis.call('DEL', unpack(gone)) end

@@ -1,6 +1,6 @@
 //! Ends claims: to completed, failed, delayed, or back to wait.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use redis::{RedisResult, Script};
 
@@ -17,6 +17,7 @@ static SETTLE: LazyLock<Script> = LazyLock::new(|| {
             include_str!("../letters/trim.lua"),
             include_str!("../letters/write.lua"),
             include_str!("bury.lua"),
+            include_str!("heard.lua"),
             include_str!("settle.lua"),
         ]
         .concat(),
@@ -36,29 +37,32 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
         let (user, kept) = queue.log.kept(outcome.as_ref());
         let profile = outcome.as_ref().map_or("null", |outcome| outcome.profile.get());
         let (verdict, value) = match verdict {
+            Verdict::Done if options.keep_done == Keep::Nothing && !options.debounced => {
+                (Cow::Borrowed("removed"), profile)
+            }
             Verdict::Done => (ended("completed", options.keep_done), profile),
             Verdict::Bury(reason) => (ended("failed", options.keep_failed), reason.as_str()),
             Verdict::Retry(pause, reason) => {
                 let push = if options.lifo { "RPUSH" } else { "LPUSH" };
-                (format!("retry {}/{push}", pause.as_millis()), reason.as_str())
+                (format!("retry {}/{push}", pause.as_millis()).into(), reason.as_str())
             }
-            Verdict::Release => ("release".to_owned(), ""),
+            Verdict::Release => ("release".into(), ""),
         };
         // What is told is most often what is returned: a large one goes to Redis once.
         let told = if std::ptr::eq(kept, value) { "" } else { kept };
-        call.arg(id).arg(&**lease).arg(verdict).arg(value).arg(user).arg(told);
+        call.arg(id).arg(&**lease).arg(&*verdict).arg(value).arg(user).arg(told);
     }
     let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
     Ok(rows.into_iter().map(settled).collect())
 }
 
 /// How a job ends, and what is kept of those that ended so: `completed N/S`, each number or nothing.
-fn ended(how: &str, keep: Keep) -> String {
+fn ended(how: &str, keep: Keep) -> Cow<'static, str> {
     let (count, age_s) = match keep {
         Keep::All => (None, None),
         Keep::Nothing => (Some(0), None),
         Keep::Some { count, age_s } => (count, age_s),
     };
     let number = |n: Option<u32>| n.map_or(String::new(), |n| n.to_string());
-    format!("{how} {}/{}", number(count), number(age_s))
+    format!("{how} {}/{}", number(count), number(age_s)).into()
 }

@@ -1,0 +1,14 @@
+-- Stands before scripts that publish something for each job.
+
+-- Whether anybody hears what is published on these channels: a subscriber here, of a pattern perhaps, or one of a replica.
+-- It costs as much as some jobs, and is asked once for many.
+local function heard(...)
+  local patterns, channels = redis.pcall('PUBSUB', 'NUMPAT'), redis.pcall('PUBSUB', 'NUMSUB', ...)
+  local replication = redis.pcall('INFO', 'replication')
+  -- Who may not ask publishes.
+  if patterns ~= 0 or channels.err or type(replication) ~= 'string' then return true end
+  for i = 2, #channels, 2 do
+    if channels[i] > 0 then return true end
+  end
+  return not replication:find('connected_slaves:0', 1, true)
+end
