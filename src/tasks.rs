@@ -35,3 +35,17 @@ impl Tasks {
         self.tracker.wait().await;
     }
 }
+
+/// Lets other tasks that are about to add to what is gathered do so first: as long as `count` grows, up to `enough`. Takes
+/// some microseconds when nothing else runs.
+pub async fn let_in(enough: usize, mut count: impl FnMut() -> usize) {
+    /// Another thread may be slower than this one.
+    const LOOKS: usize = 4;
+    let (mut before, mut looks) = (count(), 0);
+    while before < enough && looks < LOOKS {
+        tokio::task::yield_now().await;
+        let now = count();
+        looks = if now > before { 0 } else { looks + 1 };
+        before = now;
+    }
+}

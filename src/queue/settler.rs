@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{Queue, Settled, Settlement, slots::Slot, worker::Handler};
-use crate::backoff::Backoff;
+use crate::{backoff::Backoff, tasks};
 
 /// Settlements in one batch at the most: more makes one script long and others wait.
 const BATCH: usize = 100;
@@ -56,7 +56,11 @@ impl Settler {
 /// Settles until all [`Settler`]s are gone; `handler` hears of each batch in the order of the log.
 pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut settlements: Settlements) {
     let mut waiting = Vec::with_capacity(BATCH);
-    while settlements.recv_many(&mut waiting, BATCH).await > 0 {
+    while settlements.recv_many(&mut waiting, 1).await > 0 {
+        tasks::let_in(BATCH, || settlements.len()).await;
+        while waiting.len() < BATCH && let Ok(more) = settlements.try_recv() {
+            waiting.push(more);
+        }
         while !waiting.is_empty() {
             let (batch, slots, answers) = split(waiting.drain(..within_bytes(&waiting)));
             let mut settling = pin!(settle(&*queue, &batch));

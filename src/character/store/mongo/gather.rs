@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::character::store::StoreError;
+use crate::{character::store::StoreError, tasks};
 
 /// As many go together.
 const BATCH: usize = 128;
@@ -77,8 +77,9 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
 
     /// Takes one batch after the other, until nothing waits.
     async fn work(self: Arc<Self>) {
-        self.let_all_in().await;
-        while let Some((items, answers)) = self.next() {
+        loop {
+            tasks::let_in(BATCH, || self.lock().waiting.len()).await;
+            let Some((items, answers)) = self.next() else { return };
             let shared = Arc::clone(&self);
             // Of its own, so that a panic ends nothing else, and a driver future is never dropped halfway (RUST-937).
             let running = tokio::spawn(async move {
@@ -94,19 +95,6 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
                 Ok(Err(panic)) => tracing::error!(%panic, "a batch was broken off"),
                 Err(_) => tracing::warn!("a batch gets no answer: the next ones do not wait for it"),
             }
-        }
-    }
-
-    /// Lets everybody who is about to ask do so first: jobs that were claimed together start one after the other.
-    async fn let_all_in(&self) {
-        let mut before = 0;
-        loop {
-            tokio::task::yield_now().await;
-            let waiting = self.lock().waiting.len();
-            if waiting == before || waiting >= BATCH {
-                return;
-            }
-            before = waiting;
         }
     }
 
