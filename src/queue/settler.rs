@@ -58,7 +58,9 @@ pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut se
     let mut waiting = Vec::with_capacity(BATCH);
     while settlements.recv_many(&mut waiting, 1).await > 0 {
         tasks::let_in(BATCH, || settlements.len()).await;
-        while waiting.len() < BATCH && let Ok(more) = settlements.try_recv() {
+        while waiting.len() < BATCH
+            && let Ok(more) = settlements.try_recv()
+        {
             waiting.push(more);
         }
         while !waiting.is_empty() {

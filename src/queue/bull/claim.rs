@@ -7,10 +7,9 @@ use redis::{RedisResult, Script};
 use super::{BullQueue, LAYOUT, options};
 use crate::queue::{Claim, Job, Lease, Room};
 
-static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| {
-        Script::new(concat!(include_str!("../is_text.lua"), include_str!("heard.lua"), include_str!("claim.lua")))
-    });
+static CLAIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("../is_text.lua"), include_str!("heard.lua"), include_str!("claim.lua")))
+});
 
 /// `{data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}`. Bull writes
 /// numbers, but producers may write anything.
