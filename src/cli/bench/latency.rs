@@ -19,7 +19,7 @@ use super::{
 const EACH: f64 = 10.0;
 
 /// Users at the most; each has more jobs then.
-const USERS: f64 = 500.0;
+pub(super) const MOST_USERS: usize = 500;
 
 /// Jobs in a second that one producer adds.
 const PRODUCER: f64 = 2_000.0;
@@ -39,7 +39,7 @@ pub(super) async fn latency(
     run.progress.step(format!("{OF} {case}, {}: {rate:.0} jobs/s for {seconds} s", candidate.name()));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
     let (user_count, count, producers) = (
-        (rate / EACH).ceil().clamp(2.0, USERS) as usize,
+        ((rate / EACH).ceil() as usize).clamp(2, MOST_USERS),
         (rate * f64::from(seconds)).ceil() as usize,
         (rate / PRODUCER).ceil().min(4.0) as usize,
     );

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Bench {
 pub(super) enum What {
     /// Jobs per second of a backlog, until every outcome has reached its user; CPU time and memory.
     Drain,
-    /// How long a user waits: one job at a time on a quiet service, and at half of what the drain reached.
+    /// How long a user waits: one job at a time on a quiet service, and at half of what a drain reaches.
     Latency,
     /// A backlog of creates with two images of 200 KB each.
     Images,
@@ -57,7 +57,7 @@ pub(super) struct Options {
     /// Jobs of a backlog [60000].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000_000))]
     pub jobs: Option<u32>,
-    /// Jobs with images [1000].
+    /// Jobs with images [3000].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub image_jobs: Option<u32>,
     /// Users whose jobs they are [1 for creates and deletes, 500 for reads].

@@ -10,7 +10,7 @@ use super::{
     drain::{Case, drain},
     growth::growth,
     job::Kind,
-    latency::latency,
+    latency::{MOST_USERS, latency},
     machine::Machine,
     options::What,
     report::Report,
@@ -90,20 +90,27 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// On a quiet service, and at half of what the drain of creates reached, which is measured now if it was not yet.
+    /// On a quiet service, and at half of what a drain of creates of as many users reaches, which is measured before.
     async fn latencies(&self, candidate: &Candidate, report: &mut Report) -> Result<(), CliError> {
         let rate = f64::from(self.options.rate);
         let seconds = self.options.or(self.options.seconds, 20, 2);
         report.add(latency(self, candidate, &format!("{rate:.0} jobs/s"), rate, seconds).await?);
-        let case = self.small(Kind::Create);
-        if report.find(case.of, &case.name, candidate.name()).is_none() {
-            report.add(drain(self, &case, candidate, false).await?);
-        }
-        let most =
-            report.find(case.of, &case.name, candidate.name()).and_then(|row| row.value(Figure::JobsPerS));
-        let half = (most.unwrap_or(rate) / 2.0).max(1.0);
+        let most = self.most();
+        let row = drain(self, &most, candidate, false).await?;
+        let half = (row.value(Figure::JobsPerS).unwrap_or(rate) / 2.0).max(1.0);
+        report.add(row);
         report.add(latency(self, candidate, "half of the most", half, seconds).await?);
         Ok(())
+    }
+
+    fn most(&self) -> Case {
+        let small = self.small(Kind::Create);
+        Case {
+            name: format!("create, {MOST_USERS} users"),
+            jobs: small.jobs.div_ceil(3),
+            users: MOST_USERS,
+            ..small
+        }
     }
 
     fn small(&self, kind: Kind) -> Case {
@@ -115,7 +122,7 @@ impl Run<'_> {
 
     fn images(&self) -> Case {
         let options = self.options;
-        let jobs = options.or(options.image_jobs, 1_000, 20) as usize;
+        let jobs = options.or(options.image_jobs, 3_000, 20) as usize;
         let users = options.users.map_or(1, |users| users as usize);
         let name = "create, 2 × 200 KB".to_owned();
         Case { of: "images", name, kind: Kind::Create, jobs, users, image: 200_000 }

@@ -42,11 +42,6 @@ impl Report {
         }
     }
 
-    /// What was measured of one service.
-    pub(super) fn find(&self, of: &str, case: &str, by: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.of == of && row.case == case && row.by == by)
-    }
-
     /// The rows, measurement by measurement and case by case.
     pub(super) fn rows(&self) -> Vec<&Row> {
         let place = |row: &Row| {
