@@ -10,6 +10,7 @@ use mongodb::{
 };
 use octavo::character::{
     Store,
+    filter::{CharacterFilter, Condition},
     model::{Changes, Character},
     store::{MongoStore, StoreError},
 };
@@ -17,7 +18,7 @@ use octavo::character::{
 use crate::{
     effects::{created, delete, rename, there},
     evidence::operations,
-    stores::{ALONE, character, mongo},
+    stores::{ALONE, character, mongo, names, newest},
     support::{caller, database_of, servers, until},
 };
 
@@ -225,4 +226,66 @@ async fn who_goes_away_spoils_nothing() {
     }
     let all_there = async || (fixture.count(doc! {}).await == MANY as u64).then_some(());
     until("what was asked for is done, though nobody waits", all_there).await;
+}
+
+/// Characters of `count` users, four of each.
+async fn of_users(fixture: &Fixture, count: usize) -> Vec<String> {
+    let users: Vec<_> = (0..count).map(|n| format!("u{n}")).collect();
+    let characters =
+        users.iter().flat_map(|user| (0..4).map(move |n| character(user, &format!("{user} {n}"), n)));
+    for created in create(&fixture.store, &characters.collect::<Vec<_>>()).await {
+        created.unwrap();
+    }
+    users
+}
+
+fn names_of(user: &str, numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
+    numbers.into_iter().map(|n| format!("{user} {n}")).collect()
+}
+
+#[tokio::test]
+async fn reads_at_once_go_together() {
+    let fixture = Fixture::new().await;
+    let users = of_users(&fixture, MANY).await;
+    fixture.profile().await;
+    let found = join_all(users.iter().map(|user| newest(&fixture.store, user, vec![]))).await;
+    for (user, found) in users.iter().zip(found) {
+        assert_eq!(names(&found), names_of(user, [3, 2, 1]), "its own, newest first");
+    }
+    let operations = operations(&fixture.database).await;
+    assert!(operations.len() <= FEW, "{operations:?}");
+}
+
+#[tokio::test]
+async fn reads_of_the_same_user_at_once_have_each_its_own_answer() {
+    let fixture = Fixture::new().await;
+    let users = of_users(&fixture, 2).await;
+    let all = newest(&fixture.store, "u0", vec![]).await;
+    let one = |n: usize| vec![Condition::Id(vec![all[n].id])];
+    let asked =
+        [("u0", vec![]), ("u0", one(0)), ("u1", vec![]), ("u0", one(2)), ("u1", one(0)), ("u9", vec![])];
+    let expected: [&[usize]; 6] = [&[3, 2, 1], &[3], &[3, 2, 1], &[1], &[], &[]];
+    assert_eq!(users, ["u0", "u1"]);
+    let found =
+        join_all(asked.map(async |(user, filter)| (user, newest(&fixture.store, user, filter).await))).await;
+    for ((user, found), expected) in found.into_iter().zip(expected) {
+        assert_eq!(names(&found), names_of(user, expected.iter().copied()));
+    }
+}
+
+#[tokio::test]
+async fn a_character_that_cannot_be_read_fails_its_users_read_alone() {
+    let fixture = Fixture::new().await;
+    let users = of_users(&fixture, 20).await;
+    let broken = doc! { "User_Id": "u7", "Name": 7, "createdAt": DateTime::now() };
+    fixture.database.collection::<Document>("Characters").insert_one(broken).await.unwrap();
+    let read = async |user| (user, fixture.store.newest(&caller(user), &CharacterFilter::default(), 3).await);
+    for (user, found) in join_all(users.iter().map(|user| read(user.as_str()))).await {
+        match found {
+            Err(error) => {
+                assert!(user == "u7" && matches!(error, StoreError::Rejected(_)), "{user}: {error}");
+            }
+            Ok(found) => assert_eq!(names(&found), names_of(user, [3, 2, 1])),
+        }
+    }
 }

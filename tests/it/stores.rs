@@ -73,7 +73,7 @@ pub async fn newest(store: &dyn Store, user: &str, conditions: Vec<Condition>) -
     store.newest(&caller(user), &CharacterFilter(conditions), 3).await.unwrap()
 }
 
-fn names(characters: &[Character]) -> Vec<&str> {
+pub fn names(characters: &[Character]) -> Vec<&str> {
     characters.iter().map(|character| character.name.as_str()).collect()
 }
 

@@ -4,12 +4,12 @@ mod batch;
 mod effects;
 mod error;
 mod gather;
+mod reads;
 mod together;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use mongodb::{
     Client, Collection, IndexModel,
     bson::{DateTime, Document, doc, oid::ObjectId},
@@ -23,6 +23,8 @@ pub use self::effects::TOMBSTONES;
 use self::{
     effects::Effects,
     error::{is_transient, is_unreachable},
+    gather::Gather,
+    reads::Read,
     together::Target,
 };
 use super::{Store, StoreError};
@@ -46,6 +48,7 @@ const OVERHEAD: usize = 512;
 pub struct MongoStore {
     characters: Collection<Stored>,
     effects: Effects,
+    reads: Gather<Read, Vec<Stored>>,
     timeout: Duration,
 }
 
@@ -106,7 +109,8 @@ impl MongoStore {
             characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
             Effects::open(&database, config.timeout).await
         });
-        Ok(Self { effects: effects.await?, characters, timeout: config.timeout })
+        let (effects, reads) = (effects.await?, reads::gathered(characters.clone(), config.timeout));
+        Ok(Self { characters, effects, reads, timeout: config.timeout })
     }
 
     /// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
@@ -141,13 +145,15 @@ impl Store for MongoStore {
         filter: &CharacterFilter,
         limit: u32,
     ) -> Result<Vec<Character>, StoreError> {
-        let (characters, filter) = (self.characters.clone(), translate(caller, filter));
-        let find = async move {
-            let newest = doc! { "createdAt": -1, "_id": -1 };
-            // Marks come too, and are left out here: a projection would have the server copy the images.
-            characters.find(filter).sort(newest).limit(limit.into()).await?.try_collect::<Vec<_>>().await
+        let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), limit };
+        // What may take long, for no index has it, holds nobody else up.
+        let stored = if filter.0.iter().all(Condition::is_indexed) {
+            let reads = self.reads.clone();
+            self.run(async move { reads.ask(read, reads::BYTES).await }).await?
+        } else {
+            let characters = self.characters.clone();
+            self.run(async move { reads::find(&characters, &read).await }).await?
         };
-        let stored = self.run(find).await?;
         Ok(stored.into_iter().map(Character::from).collect())
     }
 
