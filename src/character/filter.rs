@@ -26,14 +26,6 @@ pub enum Condition {
     Text(Field, Vec<String>),
 }
 
-impl Condition {
-    /// Whether it is looked at only for as many characters as there are values, or not at all: a user's characters are known.
-    #[must_use]
-    pub fn is_indexed(&self) -> bool {
-        matches!(self, Self::Id(_) | Self::Text(Field::User, _))
-    }
-}
-
 /// A field of text that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of Character")]

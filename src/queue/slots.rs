@@ -6,15 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use super::worker::BATCH;
 
 /// With fewer jobs at a time nothing is gathered.
 const FEWEST: usize = 32;
 
-/// What is claimed while others are in work is this part of all, or a whole batch.
+/// What is claimed while others are in work is this part of all, or a whole batch, as long as jobs end that make room for it.
 const SHARE: usize = 3;
+
+/// Jobs of a batch end within this time of each other, if they gather at all.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// For so long it is looked how many jobs get done, and for as many as fit in several times.
 const LOOK: Duration = Duration::from_millis(200);
@@ -49,20 +52,31 @@ impl Slots {
         Arc::new(Self { state, freed: Notify::new(), most_bytes })
     }
 
-    /// Waits for room that is worth a claim; gives for how many jobs there is. For one claimer at a time.
+    /// Waits for room that is worth a claim, or for any when no more of it comes; gives for how many jobs there is. For
+    /// one claimer at a time.
     pub(super) async fn room(&self) -> usize {
         loop {
-            {
-                let mut state = self.lock();
-                let room = state.limit.now.saturating_sub(state.jobs);
-                if room < (state.limit.now / SHARE).clamp(1, BATCH) {
-                    state.limit.reached(Instant::now());
-                } else if state.bytes < self.most_bytes {
-                    return room;
-                }
+            let (room, worth) = self.free();
+            if room >= worth {
+                return room;
             }
-            self.freed.notified().await;
+            if room == 0 {
+                self.freed.notified().await;
+            } else if timeout(PATIENCE, self.freed.notified()).await.is_err() {
+                return room;
+            }
         }
+    }
+
+    /// For how many jobs there is room, and how much is worth a claim.
+    fn free(&self) -> (usize, usize) {
+        let mut state = self.lock();
+        let room = state.limit.now.saturating_sub(state.jobs);
+        let worth = (state.limit.now / SHARE).clamp(1, BATCH);
+        if room < worth {
+            state.limit.reached(Instant::now());
+        }
+        (if state.bytes < self.most_bytes { room } else { 0 }, worth)
     }
 
     /// A slot for a claimed job.
@@ -158,6 +172,8 @@ impl Limit {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     /// Looks `times` at a queue that does `rate(limit)` jobs a second while its limit is in the way.
@@ -220,5 +236,15 @@ mod tests {
         first.merge(large);
         drop(first);
         assert_eq!(slots.room().await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_claim_waits_for_a_share_that_comes_and_not_for_one_that_does_not() {
+        let slots = Slots::new(64, 100);
+        let mut busy: Vec<_> = (0..63).map(|_| slots.take(0)).collect();
+        assert!(slots.room().now_or_never().is_none(), "a claim for one");
+        assert_eq!(slots.room().await, 1, "but the others take long");
+        busy.truncate(64 - 64 / SHARE);
+        assert_eq!(slots.room().now_or_never(), Some(64 / SHARE));
     }
 }

@@ -146,10 +146,10 @@ impl Store for MongoStore {
         limit: u32,
     ) -> Result<Vec<Character>, StoreError> {
         let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), limit };
-        // What may take long, for no index has it, holds nobody else up.
-        let stored = if filter.0.iter().all(Condition::is_indexed) {
+        // What may take long holds nobody else up.
+        let stored = if reads::is_bounded(filter) {
             let reads = self.reads.clone();
-            self.run(async move { reads.ask(read, reads::BYTES).await }).await?
+            self.run(async move { reads.ask(read, 0).await }).await?
         } else {
             let characters = self.characters.clone();
             self.run(async move { reads::find(&characters, &read).await }).await?

@@ -30,8 +30,7 @@ end
 -- The data of a job, or how long they are; nothing when there are none.
 local function data_of(id)
   if not long then return redis.call('HGET', KEYS[3], id) end
-  local length = redis.call('HSTRLEN', KEYS[3], id)
-  return length > 0 and length
+  return redis.call('HEXISTS', KEYS[3], id) == 1 and redis.call('HSTRLEN', KEYS[3], id)
 end
 
 local function add(id, data, f, before)

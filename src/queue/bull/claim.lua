@@ -24,10 +24,11 @@ local jobs, broken, bytes = {}, {}, 0
 -- The fields of a job, or nothing when there is no such job. Lua hashes every byte of a string that comes to it: of long
 -- data it gets the length alone.
 local function read(id)
-  local f = redis.pcall('HMGET', prefix .. id, long and '' or 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter', 'processedOn', 'retriedOn')
+  local key = prefix .. id
+  local f = redis.pcall('HMGET', key, long and 'delay' or 'data', 'opts', 'attemptsMade', 'timestamp', 'stalledCounter',
+    'processedOn', 'retriedOn')
   if f.err then return nil end
-  local length = long and redis.call('HSTRLEN', prefix .. id, 'data') or 0
-  if length > 0 then f[1] = length end
+  if long then f[1] = redis.call('HEXISTS', key, 'data') == 1 and redis.call('HSTRLEN', key, 'data') end
   if f[1] or f[2] or f[4] then return f end
 end
 
@@ -86,8 +87,12 @@ if #due > 0 then
   end
 end
 
+local share = tonumber(ARGV[6])
+if redis.call('LLEN', KEYS[1]) <= 2 * max or redis.call('EXISTS', KEYS[4]) == 1 then share = 0 end
+local waiting = share < max and redis.call('LRANGE', KEYS[1], string.format('%d', share - max), '-1') or {}
+local publishes = heard(#waiting, KEYS[2])
 local suspect = 0
-local ids, active, claim, publishes = {}, {}, {token}, true
+local ids, active, claim = {}, {}, {token}
 
 -- Locks a job, unless that is not to be; gives whether it did, and whether another may follow.
 local function take(id)
@@ -120,11 +125,7 @@ local function take(id)
   return true, crashes <= 1
 end
 
-local share = tonumber(ARGV[6])
-if redis.call('LLEN', KEYS[1]) <= 2 * max or redis.call('EXISTS', KEYS[4]) == 1 then share = 0 end
 local oldest, newest, took, more = 0, 0, nil, true
-local waiting = share < max and redis.call('LRANGE', KEYS[1], string.format('%d', share - max), '-1') or {}
-if #waiting >= 16 then publishes = heard(KEYS[2]) end
 for n = #waiting, 1, -1 do
   took, more = take(waiting[n])
   if took then oldest = oldest + 1 end

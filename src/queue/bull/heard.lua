@@ -1,8 +1,9 @@
 -- Stands before scripts that publish something for each job.
 
--- Whether anybody hears what is published on these channels: a subscriber here, of a pattern perhaps, or one of a replica.
--- It costs as much as some jobs, and is asked once for many.
-local function heard(...)
+-- Whether `jobs` messages are to be published on these channels: if anybody hears it, a subscriber here, of a pattern perhaps,
+-- or one of a replica. That costs as much as some jobs: fewer than 16 are published unasked.
+local function heard(jobs, ...)
+  if jobs < 16 then return true end
   local patterns, channels = redis.pcall('PUBSUB', 'NUMPAT'), redis.pcall('PUBSUB', 'NUMSUB', ...)
   local replication = redis.pcall('INFO', 'replication')
   -- Who may not ask publishes.

@@ -7,13 +7,12 @@
 --       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
 --       user is told or '' when that is the value
---       verdict: `removed`, completed and not kept, if its job was not debounced; `completed N/S` and `failed N/S`, with how many to keep or nothing, and seconds to keep or nothing;
---       `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release`
+--       verdict: `removed`, completed, not kept and never debounced; `completed N/S` and `failed N/S`, with how many to keep
+--       or nothing, and seconds to keep or nothing; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release`
 -- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
 -- the lock is not ours (any more): then nothing was changed.
 -- Publishes `completed` and `failed`, if somebody hears it or there are few; `delayed`; and `drained` when nothing waits or
--- runs any more. Removes at most 100
--- jobs of those that are no longer kept for each job.
+-- runs any more. Removes at most 100 jobs of those that are no longer kept for each job.
 -- Writes first what frees memory: a full Redis refuses a script only at its first write, so none breaks off.
 
 local prefix, queue = ARGV[1], ARGV[2]
@@ -69,7 +68,7 @@ local function failed(key, reason)
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
 
-local publishes = #ARGV < 16 * 6 or heard(prefix .. 'completed', prefix .. 'failed')
+local publishes = heard((#ARGV - 12) / 6, prefix .. 'completed', prefix .. 'failed')
 
 local function tell(event, id, value)
   if publishes then
@@ -118,9 +117,10 @@ local function trim(set, keep)
   return over > 0 and remove(set, redis.call('ZRANGE', set, 0, math.min(over, 100) - 1)) or more
 end
 
-local function settle(id, verdict, value, debounce)
+local function settle(id, verdict, value)
+  if verdict == 'removed' then return finish(id, 'completed', KEYS[8], 'returnvalue', value, '0/') end
   local what, how = verdict:match('^(%a+) ?(.*)$')
-  worked = worked or what ~= 'release'
+  local debounce = redis.call('HGET', prefix .. id, 'deid')
   if what == 'completed' then
     finish(id, what, KEYS[8], 'returnvalue', value, how, debounce)
   elseif what == 'failed' then
@@ -182,20 +182,12 @@ end
 for n = 1, #locks do
   local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
   settled[n] = LOST
-  -- Gone from active means removed by hand: there is nothing left to settle.
-  if active[id] and holders[n] == token then
+  -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
+  if active[id] and holders[n] == token and redis.pcall('HEXISTS', prefix .. id, 'processedOn') == 1 then
     active[id] = nil
-    local sound = true
-    if verdict == 'removed' then
-      worked = true
-      gone[#gone + 1], gone[#gone + 2] = prefix .. id, prefix .. id .. ':logs'
-      tell('completed', id, value)
-    else
-      local f = redis.pcall('HMGET', prefix .. id, 'processedOn', 'deid')
-      sound = f[1]
-      if sound then settle(id, verdict, value, f[2]) end
-    end
-    if sound then settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or QUIETLY end
+    worked = worked or verdict ~= 'release'
+    settle(id, verdict, value)
+    settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or QUIETLY
   end
 end
 if #gone > 0 then redis.call('DEL', unpack(gone)) end

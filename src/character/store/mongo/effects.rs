@@ -16,7 +16,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     COLLECTION, Stored, batch,
     error::is_duplicate,
-    gather::Gather,
+    gather::{Gather, WRITES},
     own,
     together::{self, Fate, Target},
 };
@@ -61,12 +61,13 @@ impl Effects {
         tombstones.create_index(expires).await?;
         let characters: Collection<Stored> = database.collection(COLLECTION);
         let (all, graves) = (characters.clone(), tombstones.clone());
-        let deletes =
-            Gather::new(patience, move |targets| together::delete(all.clone(), graves.clone(), targets));
+        let deletes = Gather::new(WRITES, patience, move |targets| {
+            together::delete(all.clone(), graves.clone(), targets)
+        });
         let all = characters.clone();
-        let updates = Gather::new(patience, move |updates| together::update(all.clone(), updates));
+        let updates = Gather::new(WRITES, patience, move |updates| together::update(all.clone(), updates));
         let all = characters.clone();
-        let inserts = Gather::new(patience, move |new: Vec<Stored>| {
+        let inserts = Gather::new(WRITES, patience, move |new: Vec<Stored>| {
             let all = all.clone();
             async move { batch::insert(&all, &new).await }
         });

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::{character::store::StoreError, tasks};
 
-/// As many go together.
-const BATCH: usize = 128;
+/// As many writes go together at the most.
+pub(super) const WRITES: usize = 128;
 
 /// Bytes that go together, unless a single one has more: a message to MongoDB has 48 MB at the most, a command 16 MB.
 const BATCH_BYTES: usize = 4 << 20;
@@ -20,10 +20,12 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Batches under way: the server works on one while the next is written and the last one is read.
 const IN_FLIGHT: usize = 2;
 
-/// What is asked for while all batches are under way goes together in the next one. Nothing waits for more to come.
+/// What is asked for while all batches are under way goes together in the next one. No timer: only what is about to ask at
+/// this moment is let in.
 pub(super) struct Gather<T, R>(Arc<Shared<T, R>>);
 
 struct Shared<T, R> {
+    most: usize,
     queue: Mutex<Queue<T, R>>,
     batch: Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Answers<R>> + Send + Sync>,
     patience: Duration,
@@ -46,13 +48,17 @@ struct Waiting<T, R> {
 type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
 
 impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
-    /// Has `batch` do what gathers; a batch that takes longer than `patience` is not waited for by the next ones.
-    pub(super) fn new<F>(patience: Duration, batch: impl Fn(Vec<T>) -> F + Send + Sync + 'static) -> Self
+    /// Has `batch` do what gathers, `most` at a time; one that takes longer than `patience` is not waited for by the next.
+    pub(super) fn new<F>(
+        most: usize,
+        patience: Duration,
+        batch: impl Fn(Vec<T>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Answers<R>> + Send + 'static,
     {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), in_flight: 0 });
-        Self(Arc::new(Shared { queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
+        Self(Arc::new(Shared { most, queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
     }
 
     /// Asks for `item`, of about `bytes`, with whatever else is asked for; gives the answer for this one.
@@ -78,7 +84,7 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
     /// Takes one batch after the other, until nothing waits.
     async fn work(self: Arc<Self>) {
         loop {
-            tasks::let_in(BATCH, || self.lock().waiting.len()).await;
+            tasks::let_in(self.most, || self.lock().waiting.len()).await;
             let Some((items, answers)) = self.next() else { return };
             let shared = Arc::clone(&self);
             // Of its own, so that a panic ends nothing else, and a driver future is never dropped halfway (RUST-937).
@@ -105,7 +111,8 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
             bytes += waiting.bytes;
             bytes <= BATCH_BYTES
         };
-        let count = queue.waiting.iter().take(BATCH).take_while(fits).count().max(1).min(queue.waiting.len());
+        let most = self.most.min(queue.waiting.len());
+        let count = queue.waiting.iter().take(most).take_while(fits).count().max(1).min(most);
         if count == 0 {
             queue.in_flight -= 1;
             return None;
@@ -137,7 +144,7 @@ mod tests {
     fn gather(go: &Arc<Semaphore>, patience: Duration) -> (Gather<usize, usize>, Arc<Mutex<Vec<usize>>>) {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let (go, seen) = (Arc::clone(go), Arc::clone(&sizes));
-        let gather = Gather::new(patience, move |items: Vec<usize>| {
+        let gather = Gather::new(WRITES, patience, move |items: Vec<usize>| {
             seen.lock().unwrap().push(items.len());
             let go = Arc::clone(&go);
             async move {
@@ -163,7 +170,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         go.add_permits(100);
-        let many = join_all((0..BATCH + 10).map(|n| gather.ask(n, 1))).await;
+        let many = join_all((0..WRITES + 10).map(|n| gather.ask(n, 1))).await;
         for (n, answer) in many.into_iter().enumerate() {
             assert_eq!(answer.unwrap(), n);
         }
@@ -171,7 +178,7 @@ mod tests {
             assert_eq!(answer.await.unwrap().unwrap(), n);
         }
         assert!(sizes.lock().unwrap().len() <= 2 * IN_FLIGHT, "{sizes:?}");
-        assert!(sizes.lock().unwrap().iter().all(|size| *size <= BATCH), "{sizes:?}");
+        assert!(sizes.lock().unwrap().iter().all(|size| *size <= WRITES), "{sizes:?}");
         while gather.0.lock().in_flight > 0 {
             tokio::task::yield_now().await;
         }

@@ -1,6 +1,10 @@
 //! Reads of several users at once.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
 
 use futures_util::{TryStreamExt, future::join_all};
 use mongodb::{
@@ -14,10 +18,10 @@ use super::{
     error::is_transient,
     gather::{Answers, Gather},
 };
-use crate::character::store::StoreError;
+use crate::character::filter::{CharacterFilter, Condition, Field};
 
-/// About as many bytes as an answer with images: few enough go together that nobody waits for much of others.
-pub(super) const BYTES: usize = 256 << 10;
+/// As many go together at the most: with images, nobody waits for much of others.
+const READS: usize = 16;
 
 /// A user's newest characters that fit a filter, which asks for that user's alone.
 pub(super) struct Read {
@@ -26,52 +30,59 @@ pub(super) struct Read {
     pub(super) limit: u32,
 }
 
-/// Gathers reads: one command for many costs the server less than half.
-pub(super) fn gathered(characters: Collection<Stored>, patience: Duration) -> Gather<Read, Vec<Stored>> {
-    Gather::new(patience, move |reads| read(characters.clone(), reads))
+/// Whether a read looks at only as many characters as it asks for: no index has their names and descriptions.
+pub(super) fn is_bounded(CharacterFilter(conditions): &CharacterFilter) -> bool {
+    let user = |condition: &Condition| matches!(condition, Condition::Text(Field::User, _));
+    conditions.iter().all(user) || conditions.iter().any(|condition| matches!(condition, Condition::Id(_)))
 }
 
+/// Gathers reads: one command for many costs the server less than half.
+pub(super) fn gathered(characters: Collection<Stored>, patience: Duration) -> Gather<Read, Vec<Stored>> {
+    Gather::new(READS, patience, move |reads| read(characters.clone(), reads))
+}
+
+/// What comes of a union is told apart by its user: of each, one goes with the others.
 async fn read(characters: Collection<Stored>, reads: Vec<Read>) -> Answers<Vec<Stored>> {
-    let mut answers: Vec<_> = reads.iter().map(|_| Ok(Vec::new())).collect();
-    // What comes of a union is told apart by its user.
     let (mut together, mut alone) = (HashMap::new(), Vec::new());
     for (n, read) in reads.iter().enumerate() {
-        if let Some(other) = together.insert(read.user.as_str(), n) {
-            alone.push(other);
+        match together.entry(read.user.as_str()) {
+            Entry::Vacant(first) => {
+                first.insert(n);
+            }
+            Entry::Occupied(_) => alone.push(n),
         }
     }
     if together.len() == 1 {
         alone.extend(together.drain().map(|(_, n)| n));
     }
+    let each = async |alone: Vec<usize>| {
+        let each = alone.into_iter().filter_map(|n| Some((n, reads.get(n)?)));
+        join_all(each.map(async |(n, read)| (n, find(&characters, read).await))).await
+    };
     let parts = together.values().filter_map(|n| reads.get(*n));
-    match union(&characters, parts).await {
-        Ok(found) => {
-            for character in found {
-                let answer = together.get(character.user.as_str()).and_then(|n| answers.get_mut(*n));
-                if let Some(Ok(answer)) = answer {
-                    answer.push(character);
+    let (union, mut found) = tokio::join!(union(&characters, parts), each(alone));
+    match union {
+        Ok(all) => {
+            let mut of: HashMap<_, _> = together.iter().map(|(user, n)| (*user, (*n, Vec::new()))).collect();
+            for character in all {
+                if let Some((_, newest)) = of.get_mut(character.user.as_str()) {
+                    newest.push(character);
                 }
             }
+            found.extend(of.into_values().map(|(n, mut newest)| {
+                // In which order a union gives its parts is not said.
+                newest.sort_unstable_by_key(|character| Reverse((character.created_at, character.id)));
+                (n, Ok(newest))
+            }));
         }
         Err(error) if is_transient(&error) => {
-            let failed = together.into_values().map(|n| (n, Err(error.clone().into())));
-            fill(&mut answers, failed);
+            found.extend(together.into_values().map(|n| (n, Err(error.clone()))));
         }
         // One of them is the reason, a document that cannot be read perhaps.
-        Err(_) => alone.extend(together.into_values()),
+        Err(_) => found.extend(each(together.into_values().collect()).await),
     }
-    let each = alone.into_iter().filter_map(|n| Some((n, reads.get(n)?)));
-    let found = join_all(each.map(async |(n, read)| (n, find(&characters, read).await))).await;
-    fill(&mut answers, found.into_iter().map(|(n, found)| (n, found.map_err(Into::into))));
-    answers
-}
-
-fn fill<R>(answers: &mut Answers<R>, known: impl Iterator<Item = (usize, Result<R, StoreError>)>) {
-    for (n, known) in known {
-        if let Some(answer) = answers.get_mut(n) {
-            *answer = known;
-        }
-    }
+    found.sort_unstable_by_key(|(n, _)| *n);
+    found.into_iter().map(|(_, found)| found.map_err(Into::into)).collect()
 }
 
 /// Newest first.
