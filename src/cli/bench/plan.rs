@@ -90,7 +90,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// On a quiet service, and at half of what a drain of creates of as many users reaches, which is measured before.
+    /// On a quiet service, and at half of what a drain of creates of many users reaches, which is measured before.
     async fn latencies(&self, candidate: &Candidate, report: &mut Report) -> Result<(), CliError> {
         let rate = f64::from(self.options.rate);
         let seconds = self.options.or(self.options.seconds, 20, 2);
