@@ -113,30 +113,27 @@ impl MongoStore {
         Ok(Self { characters, effects, reads, timeout: config.timeout })
     }
 
-    /// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
-    async fn run<T: Send + 'static, E: From<Error> + Send + 'static>(
+    /// Waits for an operation, which goes on when that takes too long.
+    async fn in_time<T, E: From<Error>>(
         &self,
-        operation: impl Future<Output = Result<T, E>> + Send + 'static,
+        operation: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let running = tokio::spawn(operation);
-        match tokio::time::timeout(self.timeout, running).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(Error::custom(panic.to_string()).into()),
-            Err(_) => Err(Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut)).into()),
-        }
+        tokio::time::timeout(self.timeout, operation)
+            .await
+            .unwrap_or_else(|_| Err(Error::from(std::io::Error::from(std::io::ErrorKind::TimedOut)).into()))
     }
 
     async fn hello(&self) -> Result<Document, Error> {
         let database = self.characters.client().database("admin");
-        self.run(async move { database.run_command(doc! { "hello": 1 }).await }).await
+        self.in_time(to_its_end(async move { database.run_command(doc! { "hello": 1 }).await })).await
     }
 }
 
 #[async_trait]
 impl Store for MongoStore {
     async fn create(&self, character: Character, sole_until: DateTime) -> Result<(), StoreError> {
-        let (effects, character) = (self.effects.clone(), Stored::from(character));
-        if self.run(effects.create(character, sole_until)).await? { Ok(()) } else { Err(StoreError::taken()) }
+        let made = self.in_time(self.effects.create(character.into(), sole_until)).await?;
+        if made { Ok(()) } else { Err(StoreError::taken()) }
     }
 
     async fn newest(
@@ -148,11 +145,10 @@ impl Store for MongoStore {
         let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), limit };
         // What may take long holds nobody else up.
         let stored = if reads::is_bounded(filter) {
-            let reads = self.reads.clone();
-            self.run(async move { reads.ask(read, 0).await }).await?
+            self.in_time(self.reads.ask(read, 0)).await?
         } else {
             let characters = self.characters.clone();
-            self.run(async move { reads::find(&characters, &read).await }).await?
+            self.in_time(to_its_end(async move { reads::find(&characters, &read).await })).await?
         };
         Ok(stored.into_iter().map(Character::from).collect())
     }
@@ -173,12 +169,12 @@ impl Store for MongoStore {
             .collect();
         set.insert("updatedAt", at);
         let target = Target { user: caller.user().to_owned(), id, job };
-        self.run(self.effects.clone().update(target, set, bytes)).await
+        self.in_time(self.effects.update(target, set, bytes)).await
     }
 
     async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError> {
         let target = Target { user: caller.user().to_owned(), id, job };
-        self.run(self.effects.clone().delete(target)).await
+        self.in_time(self.effects.delete(target)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -198,6 +194,13 @@ impl Store for MongoStore {
             Err(StoreError::Unavailable("the server is no primary".to_owned()))
         }
     }
+}
+
+/// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
+async fn to_its_end<T: Send + 'static, E: From<Error> + Send + 'static>(
+    operation: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E> {
+    tokio::spawn(operation).await.unwrap_or_else(|panic| Err(Error::custom(panic.to_string()).into()))
 }
 
 fn own(user: &str, id: ObjectId) -> Document {

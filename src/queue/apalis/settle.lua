@@ -6,7 +6,7 @@
 --       12 prefix of letters  13 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait and the error; bury, the reason; release, ''
--- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
+-- Returns three for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome, and 0, 0, '' when
 -- the lease is not ours (any more): then nothing was changed.
 
 local prefix, places, queue = ARGV[1], ARGV[2], ARGV[3]
@@ -17,7 +17,6 @@ local log = {
 local letters = {set = KEYS[5], last = KEYS[6], prefix = ARGV[12], ttl = ARGV[13]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local LOST, QUIETLY = {0, 0, ''}, {1, 0, ''}
 local settled, ours, done, metas, told = {}, {}, {}, {}, {}
 
 -- Puts a job back, or buries it.
@@ -39,12 +38,13 @@ local function settle(id, verdict, argument)
   end
 end
 
-local mine = {}
-for i = 14, #ARGV, 6 do
+local mine, count = {}, (#ARGV - 13) / 6
+for n = 1, count do
+  local i = n * 6 + 8
   local id = ARGV[i]
-  settled[#settled + 1] = LOST
+  settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   if not mine[id] and redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1] then
-    mine[id] = #settled
+    mine[id] = n
     ours[#ours + 1] = id
     if ARGV[i + 2] == 'done' then
       done[#done + 1], metas[#metas + 1] = id, prefix .. id
@@ -56,19 +56,19 @@ if #done > 0 then
   redis.call('HDEL', KEYS[3], unpack(done))
   redis.call('DEL', unpack(metas))
 end
-for n = 1, #settled do
+for n = 1, count do
   local id, _, verdict, argument, user, profile = unpack(ARGV, n * 6 + 8, n * 6 + 13)
   if mine[id] == n then
     if verdict ~= 'done' then settle(id, verdict, argument) end
-    settled[n] = QUIETLY
+    settled[n * 3 - 2] = 1
     if user ~= '' then
-      settled[n] = outcome(user, id, profile)
+      outcome(user, id, profile, n)
       told[#told + 1] = n
     end
   end
 end
-append(log, queue, time[1] * 1000000 + time[2])
+append(log, queue, time[1] * 1000000 + time[2], settled)
 for _, n in ipairs(told) do
-  redis.call('SET', places .. ARGV[n * 6 + 8], settled[n][1] .. ' ' .. ARGV[n * 6 + 12], 'PX', log.ttl)
+  redis.call('SET', places .. ARGV[n * 6 + 8], settled[n * 3 - 2] .. ' ' .. ARGV[n * 6 + 12], 'PX', log.ttl)
 end
 return settled

@@ -6,8 +6,8 @@
 -- ARGV  1 lock token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lock, ms
 --       5 prefix of keys  6 how many of them are the newest, where more than twice as many wait and none has a priority
 --       7 1 if nothing else runs in our process  8 prefix of letters  9 1 to leave out their data, which are long
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
---       {data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is eight:
+--       data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Publishes `waiting@` for delayed jobs that fell due, and `active`, if somebody hears it or there are few.
 -- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
@@ -19,7 +19,7 @@ local alone, long = ARGV[7] == '1', ARGV[9] == '1'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
-local jobs, broken, bytes = {}, {}, 0
+local jobs, count, broken, bytes = {}, 0, {}, 0
 
 -- The fields of a job, or nothing when there is no such job. Lua hashes every byte of a string that comes to it: of long
 -- data it gets the length alone.
@@ -37,8 +37,10 @@ local reserved = {completed = true, failed = true, priority = true, stalled = tr
 
 local function add(id, f)
   bytes = bytes + (long and (f[1] or 0) or #(f[1] or ''))
-  f[1], f[8] = not long and f[1], id
-  jobs[#jobs + 1] = f
+  local n = count * 8
+  jobs[n + 1], jobs[n + 2], jobs[n + 3], jobs[n + 4] = not long and f[1], f[2], f[3], f[4]
+  jobs[n + 5], jobs[n + 6], jobs[n + 7], jobs[n + 8] = f[5], f[6], f[7], id
+  count = count + 1
 end
 
 local given = redis.call('GET', KEYS[7])
@@ -100,8 +102,8 @@ local function take(id)
   if reserved[id] and redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
   local f = is_text(id) and read(id)
   local crashes = f and tonumber(f[5]) or 0
-  if crashes > 1 and not (alone and #jobs == 0) then
-    suspect = #jobs == 0 and 1 or 0
+  if crashes > 1 and not (alone and count == 0) then
+    suspect = count == 0 and 1 or 0
     return false, false
   end
   ids[#ids + 1] = id
@@ -143,7 +145,7 @@ if #ids > 0 then
   redis.call('ZREM', KEYS[4], unpack(ids))
 end
 
-if #jobs > 0 then
+if count > 0 then
   redis.call('LPUSH', KEYS[2], unpack(active))
   redis.call('SET', KEYS[7], cmsgpack.pack(claim), 'PX', lock_ms)
   return {jobs, broken, -1, now, 0}

@@ -11,7 +11,7 @@ static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(include_str!("../is_text.lua"), include_str!("heard.lua"), include_str!("claim.lua")))
 });
 
-/// `{data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id}`. Bull writes
+/// Data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id. Bull writes
 /// numbers, but producers may write anything.
 type Row = (Field, Field, Field, Field, Field, Field, Field, String);
 

@@ -9,7 +9,7 @@
 --       user is told or '' when that is the value
 --       verdict: `removed`, completed, not kept and never debounced; `completed N/S` and `failed N/S`, with how many to keep
 --       or nothing, and seconds to keep or nothing; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release`
--- Returns for each job {its place in the log, the place before, epoch}; {1, 0, ''} without an outcome, and {0, 0, ''} when
+-- Returns three for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome, and 0, 0, '' when
 -- the lock is not ours (any more): then nothing was changed.
 -- Publishes `completed` and `failed`, if somebody hears it or there are few; `delayed`; and `drained` when nothing waits or
 -- runs any more. Removes at most 100 jobs of those that are no longer kept for each job.
@@ -24,7 +24,6 @@ local letters = {set = KEYS[10], last = KEYS[11], prefix = ARGV[11], ttl = ARGV[
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
-local LOST, QUIETLY = {0, 0, ''}, {1, 0, ''}
 local settled, worked = {}, false
 local gone, ended = {}, {}
 
@@ -172,22 +171,27 @@ for n, holder in ipairs(holders) do
     unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 7]
   end
 end
-local active = {}
+local active, all = {}, false
 if #ours > 0 then
   redis.call('DEL', unpack(unlocked))
   redis.call('SREM', KEYS[7], unpack(ours))
   active = take(ours)
+  local keys = {}
+  for n, id in ipairs(ours) do keys[n] = prefix .. id end
+  all = redis.call('EXISTS', unpack(keys)) == #keys
 end
 
 for n = 1, #locks do
   local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
-  settled[n] = LOST
+  settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-  if active[id] and holders[n] == token and redis.pcall('HEXISTS', prefix .. id, 'processedOn') == 1 then
+  local there = verdict == 'removed' and all or redis.pcall('HEXISTS', prefix .. id, 'processedOn') == 1
+  if there and active[id] and holders[n] == token then
     active[id] = nil
     worked = worked or verdict ~= 'release'
     settle(id, verdict, value)
-    settled[n] = user ~= '' and outcome(user, id, told ~= '' and told or value) or QUIETLY
+    settled[n * 3 - 2] = 1
+    if user ~= '' then outcome(user, id, told ~= '' and told or value, n) end
   end
 end
 if #gone > 0 then redis.call('DEL', unpack(gone)) end
@@ -197,7 +201,7 @@ for _, kept in pairs(ended) do
     if not trim(kept.set, kept.keep) then break end
   end
 end
-append(log, queue, time[1] * 1000000 + time[2])
+append(log, queue, time[1] * 1000000 + time[2], settled)
 if worked and redis.call('LLEN', KEYS[1]) == 0 and redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('PUBLISH', prefix .. 'drained', '')
 end

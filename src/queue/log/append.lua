@@ -4,21 +4,20 @@
 -- queue the seqs of what nobody has heard yet, a zset `<queue>:<user>` by themselves. A seq is the time in µs, or one more
 -- than the last.
 
--- What was noted: for each user job, profile, place, and so on; and for all, user, job, and so on.
+-- What was noted: for each user job, profile, row, and so on; and for all, user, job, and so on.
 local users, outcomes, logged = {}, {}, {}
 
--- Notes an outcome, for `append` to write; gives its place, {seq, seq of the one before, epoch}, which is filled in then.
-local function outcome(user, job, profile)
+-- Notes an outcome for `append` to write; `row` is where its place goes.
+local function outcome(user, job, profile, row)
   local own = outcomes[user]
   if not own then
     own = {}
     users[#users + 1], outcomes[user] = user, own
   end
-  local n, place = #own, {0, 0, ''}
-  own[n + 1], own[n + 2], own[n + 3] = job, profile, place
+  local n = #own
+  own[n + 1], own[n + 2], own[n + 3] = job, profile, row
   n = #logged
   logged[n + 1], logged[n + 2] = user, job
-  return place
 end
 
 -- Drops the oldest entries that are too old or too large in all, when some were `added`. Returns floor, bytes and oldest as
@@ -44,11 +43,12 @@ local function drop(log, user, added, floor, bytes, too_old)
   return floor, bytes, oldest or floor
 end
 
--- Appends what was noted, all of `queue`, and drops the oldest; tells all processes which logs have grown.
+-- Appends what was noted, all of `queue`, and drops the oldest; tells all processes which logs have grown. Writes their
+-- `places`, of which each row has three: seq, seq of the one before, epoch.
 -- log   {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, epoch = for a new log,
 --       channel = where to tell, process = who tells}
 -- now   the time, µs
-local function append(log, queue, now)
+local function append(log, queue, now, places)
   if #users == 0 then return end
   local keys, lengths = {}, {}
   for i, user in ipairs(users) do keys[i] = log.state .. user end
@@ -59,11 +59,11 @@ local function append(log, queue, now)
     if states[i] then epoch, seq, floor, bytes, oldest = cmsgpack.unpack(states[i]) end
     local own, rows, seqs, n = outcomes[user], {}, {}, 0
     for at = 1, #own, 3 do
-      local job, profile, place = own[at], own[at + 1], own[at + 2]
+      local job, profile, row = own[at], own[at + 1], own[at + 2] * 3
       local before = seq
       seq = math.max(seq + 1, now)
       local text, length = string.format('%d', seq), lengths[#job]
-      place[1], place[2], place[3] = text, before, epoch
+      places[row - 2], places[row - 1], places[row] = text, before, epoch
       if not length then
         length = '\n' .. queue .. '\n' .. #job .. '\n'
         lengths[#job] = length

@@ -1,7 +1,8 @@
 //! Effects that happen once, whoever runs a job twice, on a server that may have no transactions.
 //!
 //! An update marks the document with its job, in the same write. A delete lays a tombstone, which keeps the marks, before
-//! it removes what it has seen. Each operation may end at any `await`, and be run again from the start.
+//! it removes what it has seen. Each operation may end at any `await`, and be run again from the start. What is gathered runs
+//! on its own; the rest is run [`to_its_end`].
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::{
     COLLECTION, Stored, batch,
     error::is_duplicate,
     gather::{Gather, WRITES},
-    own,
+    own, to_its_end,
     together::{self, Fate, Target},
 };
 use crate::character::store::{EVIDENCE_KEPT, StoreError};
@@ -42,6 +43,16 @@ pub(super) struct Effects {
     inserts: Gather<Stored, bool>,
     updates: Gather<(Target, Document), Fate>,
     deletes: Gather<Target, Fate>,
+}
+
+/// What became of an insert.
+enum Inserted {
+    /// It was made.
+    New,
+    /// Its id was there.
+    Taken,
+    /// None: it was made before, and deleted.
+    Buried,
 }
 
 /// What a delete looks at before it removes a document: its [`MARKS`].
@@ -75,23 +86,42 @@ impl Effects {
     }
 
     /// Inserts `character`, unless it was there and was deleted since then; `false` when its id is another's.
-    pub(super) async fn create(self, character: Stored, sole_until: DateTime) -> Result<bool, StoreError> {
-        let tombstone = tombstone(&character.user, character.id);
-        let own = own(&character.user, character.id);
+    pub(super) async fn create(&self, character: Stored, sole_until: DateTime) -> Result<bool, StoreError> {
         let again = || DateTime::now() >= sole_until;
-        let mut deleted = again() && exists(&self.tombstones, tombstone.clone()).await?;
-        if !deleted {
-            let bytes = character.bytes();
-            if !self.inserts.ask(character, bytes).await? {
-                let there = exists(&self.characters, own.clone()).await?;
-                if !there && !exists(&self.tombstones, tombstone.clone()).await? {
-                    return Ok(false);
-                }
-            }
-            // Another run may have made the character, and its user deleted it, while this insert was on its way.
-            deleted = again() && exists(&self.tombstones, tombstone).await?;
+        let (key, bytes) = ((character.user.clone(), character.id), character.bytes());
+        let inserted = if again() && to_its_end(self.clone().was_deleted(key.clone())).await? {
+            Inserted::Buried
+        } else if self.inserts.ask(character, bytes).await? {
+            Inserted::New
+        } else {
+            Inserted::Taken
+        };
+        match inserted {
+            Inserted::New if !again() => Ok(true),
+            inserted => to_its_end(self.clone().resolve(key, inserted, again())).await,
         }
-        if deleted {
+    }
+
+    async fn was_deleted(self, (user, id): (String, ObjectId)) -> Result<bool, Error> {
+        exists(&self.tombstones, tombstone(&user, id)).await
+    }
+
+    /// Finds out what became of an insert that ran `again`, or was not one.
+    async fn resolve(
+        self,
+        (user, id): (String, ObjectId),
+        inserted: Inserted,
+        again: bool,
+    ) -> Result<bool, StoreError> {
+        let (tombstone, own) = (tombstone(&user, id), own(&user, id));
+        if matches!(inserted, Inserted::Taken) {
+            let there = exists(&self.characters, own.clone()).await?;
+            if !there && !exists(&self.tombstones, tombstone.clone()).await? {
+                return Ok(false);
+            }
+        }
+        // Another run may have made the character, and its user deleted it, while this insert was on its way.
+        if matches!(inserted, Inserted::Buried) || again && exists(&self.tombstones, tombstone).await? {
             self.characters.delete_one(own).await?;
         }
         Ok(true)
@@ -99,15 +129,18 @@ impl Effects {
 
     /// Applies `set`, of about `bytes`, to the user's character, unless the job has done so; `false` when there is none.
     pub(super) async fn update(
-        self,
+        &self,
         target: Target,
         set: Document,
         bytes: usize,
     ) -> Result<bool, StoreError> {
-        if self.updates.ask((target.clone(), set), bytes).await? == Fate::Done {
-            return Ok(true);
+        match self.updates.ask((target.clone(), set), bytes).await? {
+            Fate::Done => Ok(true),
+            Fate::Missing | Fate::Unclear => Ok(to_its_end(self.clone().has_updated(target)).await?),
         }
-        let Target { user, id, job } = target;
+    }
+
+    async fn has_updated(self, Target { user, id, job }: Target) -> Result<bool, Error> {
         let marked = own(&user, id).into_iter().chain(doc! { MARKS: job }).collect();
         // In this order: a delete lays the tombstone first.
         let buried = tombstone(&user, id).into_iter().chain(doc! { "updates": job }).collect();
@@ -115,11 +148,12 @@ impl Effects {
     }
 
     /// Removes the user's character; `false` when there is none, or another job has removed it.
-    pub(super) async fn delete(self, target: Target) -> Result<bool, StoreError> {
+    pub(super) async fn delete(&self, target: Target) -> Result<bool, StoreError> {
+        let effects = self.clone();
         match self.deletes.ask(target.clone(), 0).await? {
             Fate::Done => Ok(true),
-            Fate::Missing => Ok(self.own_up(&target).await?),
-            Fate::Unclear => Ok(self.delete_alone(&target).await?),
+            Fate::Missing => Ok(to_its_end(async move { effects.own_up(&target).await }).await?),
+            Fate::Unclear => Ok(to_its_end(async move { effects.delete_alone(&target).await }).await?),
         }
     }
 
