@@ -112,7 +112,10 @@ fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
 /// Runs a command to its end, and the process is to end with it: the runtime is left as it is. To take it down would wait
 /// for what hangs, a name that DNS does not answer, say, and tasks of the MongoDB driver panic when others go first.
 fn block_on<T>(command: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    let runtime = Runtime::new()?;
+    run_on(Runtime::new()?, command)
+}
+
+fn run_on<T>(runtime: Runtime, command: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     let done = runtime.block_on(command);
     mem::forget(runtime);
     done

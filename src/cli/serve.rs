@@ -5,7 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
@@ -17,7 +20,9 @@ use crate::{
 
 pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
     telemetry::start(&config.log)?;
-    super::block_on(async {
+    let runtime =
+        Builder::new_multi_thread().worker_threads(config.server.threads().get()).enable_all().build()?;
+    super::run_on(runtime, async {
         let app = App::build(config).await?;
         if stderr().is_terminal() {
             eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));

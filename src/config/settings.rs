@@ -1,6 +1,6 @@
 //! The settings as they are written, and the check that makes a [`Config`] of them.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, num::NonZero, path::PathBuf, thread::available_parallelism, time::Duration};
 
 use mongodb::options::ConnectionString;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,9 +23,22 @@ pub struct Server {
     pub port: u16,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Threads that do the work, when set.
+    #[serde(deserialize_with = "optional")]
+    pub threads: Option<NonZero<usize>>,
     /// How long running jobs may go on after SIGTERM.
     #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
     pub shutdown: Duration,
+}
+
+impl Server {
+    /// Threads that do the work: half as many as there are cores, unless it is said. One does more jobs than Redis gives, and
+    /// each one more wakes the others for work that it could have done itself.
+    #[must_use]
+    pub fn threads(&self) -> NonZero<usize> {
+        let half = || NonZero::new(available_parallelism().map_or(1, NonZero::get) / 2);
+        self.threads.or_else(half).unwrap_or(NonZero::<usize>::MIN)
+    }
 }
 
 /// Socket.IO.
@@ -164,6 +177,7 @@ impl Settings {
         within("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize, 1000);
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
+        within("OCTAVO__SERVER__THREADS", self.server.threads().get(), 1024);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
         if self.socket.buffer < 8 {
             mistakes
