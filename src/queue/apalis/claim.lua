@@ -6,8 +6,8 @@
 --       5 prefix of meta hashes  6 how many of them are the newest, where more than twice as many wait
 --       7 1 if nothing else runs in our process  8 prefix of letters  9 how long letters are kept, ms
 --       10 1 to leave out their data, which are long: Lua hashes every byte of a string that comes to it
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is
---       {attempts, max_attempts, crashes, ms of its first claim, data, id, 1 if it was claimed before}; a producer may have
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is seven:
+--       attempts, max_attempts, crashes, ms of its first claim, data, id, 1 if it was claimed before; a producer may have
 --       spoilt the numbers, or left them out
 -- A suspect, a job that two processes have died of perhaps, is given only alone.
 -- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
@@ -20,7 +20,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
 local lease_end = string.format('%d', now + lease_ms)
-local jobs, broken, bytes = {}, {}, 0
+local jobs, count, broken, bytes = {}, 0, {}, 0
 
 -- The metadata of a job; an error when it is no hash.
 local function read(id)
@@ -34,8 +34,10 @@ local function data_of(id)
 end
 
 local function add(id, data, f, before)
-  f[5], f[6], f[7] = not long and data, id, before
-  jobs[#jobs + 1] = f
+  local n = count * 7
+  jobs[n + 1], jobs[n + 2], jobs[n + 3], jobs[n + 4] = f[1], f[2], f[3], f[4]
+  jobs[n + 5], jobs[n + 6], jobs[n + 7] = not long and data, id, before
+  count = count + 1
   bytes = bytes + (long and data or #data)
 end
 
@@ -70,8 +72,8 @@ local function take(id)
   local f = read(id)
   local sound = not f.err and is_text(id)
   local crashes = sound and tonumber(f[3] or 0) or 0
-  if crashes > 1 and not (alone and #jobs == 0) then
-    suspect = #jobs == 0 and 1 or 0
+  if crashes > 1 and not (alone and count == 0) then
+    suspect = count == 0 and 1 or 0
     return false, false
   end
   local data, meta = data_of(id), prefix .. id
@@ -110,7 +112,7 @@ if more and newest > 0 then
   end
 end
 
-if #jobs > 0 then
+if count > 0 then
   redis.call('ZADD', KEYS[4], unpack(leases))
   redis.call('SET', KEYS[5], cmsgpack.pack(claim), 'PX', lease_ms)
   return {jobs, broken, -1, now, 0}

@@ -10,7 +10,7 @@ use crate::queue::{Claim, Job, Lease, Options, Room};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
-/// `{attempts, max_attempts, crashes, ms of its first claim, data, id, claimed before}`. A producer may have spoilt the numbers.
+/// Attempts, `max_attempts`, crashes, ms of its first claim, data, id, claimed before. A producer may have spoilt the numbers.
 type Row = (Field, Field, Field, Field, Field, String, bool);
 
 type Field = Option<Vec<u8>>;
