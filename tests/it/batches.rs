@@ -1,12 +1,11 @@
 //! Batches of settlements in Redis: what is asked of Redis at once for all of them is right for each.
 
-use std::sync::Arc;
-
+use futures_util::StreamExt;
 use octavo::{
-    config::Bull,
+    config::{self, Bull},
     outcome::Outcome,
     queue::{
-        Inbox, Job, Lease, Queue, Settled, Settlement, Verdict,
+        Connection, Inbox, Job, Lease, Queue, Settled, Settlement, Verdict,
         apalis::ApalisQueue,
         bull::BullQueue,
         connect,
@@ -15,6 +14,7 @@ use octavo::{
     },
 };
 use redis::AsyncCommands;
+use tokio::time::timeout;
 
 use crate::{
     queues::push_bull,
@@ -89,14 +89,19 @@ async fn jobs_of_apalis_are_settled_in_any_order() {
     assert_eq!(queue.counts().await.unwrap().active, 0);
 }
 
-#[tokio::test]
-async fn jobs_of_bull_are_settled_in_any_order_and_those_of_others_stay_active() {
-    let (_, mut redis) = connect(redis_of(&servers(&[]))).await.unwrap();
+/// A queue of Bull, its log, a connection, and what its keys begin with.
+async fn on_bull() -> (BullQueue, RedisLog, Connection, String) {
+    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
     let bull = Bull { queues: vec![NAME], prefix: unique("it") };
     let limits = limits(&(unique("it") + ":"), PATIENCE);
     let log = RedisLog::new(redis.clone(), &limits);
-    let queue = Arc::new(BullQueue::new(NAME, redis.clone(), &bull, &limits, &log));
-    let prefix = format!("{}:{NAME}:", bull.prefix);
+    let queue = BullQueue::new(NAME, redis.clone(), &bull, &limits, &log);
+    (queue, log, redis, format!("{}:{NAME}:", bull.prefix))
+}
+
+#[tokio::test]
+async fn jobs_of_bull_are_settled_in_any_order_and_those_of_others_stay_active() {
+    let (queue, log, mut redis, prefix) = on_bull().await;
     let active = format!("{prefix}active");
     // So many that some of ours are near the end of the list with them, and some are not.
     let others: Vec<_> = (0..70).map(|n| format!("other{n}")).collect();
@@ -104,7 +109,81 @@ async fn jobs_of_bull_are_settled_in_any_order_and_those_of_others_stay_active()
     for _ in 0..30 {
         push_bull(redis.clone(), &prefix, b"{}".to_vec()).await;
     }
-    settle_in_no_order(&*queue, &log).await;
+    settle_in_no_order(&queue, &log).await;
     let left: Vec<String> = redis.lrange(&active, 0, -1).await.unwrap();
     assert_eq!(left, others);
+}
+
+#[tokio::test]
+async fn jobs_of_bull_that_are_not_kept_leave_nothing_and_one_that_was_removed_by_hand_is_lost() {
+    let (queue, _log, mut redis, prefix) = on_bull().await;
+    let key = |name: &str| format!("{prefix}{name}");
+    for opts in
+        [r#"{"removeOnComplete": true}"#, "{}", r#"{"removeOnComplete": true, "debounce": {"id": "d"}}"#]
+    {
+        for _ in 0..2 {
+            let id = push_bull(redis.clone(), &prefix, b"{}".to_vec()).await;
+            let _: () = redis.hset(key(&id), "opts", opts).await.unwrap();
+        }
+    }
+    let _: () = redis.hset(key("5"), "deid", "d").await.unwrap();
+    let _: () = redis.set(key("de:d"), "5").await.unwrap();
+    let jobs = queue.claim(&new_lease(), room(10, true)).await.unwrap().jobs;
+    let _: usize = redis.del(key("2")).await.unwrap();
+    let _: usize = redis.del(key("3")).await.unwrap();
+    let batch: Vec<_> = jobs.iter().map(|job| done(job, "u0")).collect();
+    let settled = queue.settle(&batch).await.unwrap();
+    assert_eq!(
+        settled.iter().map(|settled| *settled == Settled::Lost).collect::<Vec<_>>(),
+        [false, true, true, false, false, false]
+    );
+    let mut left: Vec<String> = redis.keys(key("*")).await.unwrap();
+    left.retain(|key| !key.contains(":claim:"));
+    left.sort();
+    assert_eq!(left, ["4", "completed", "id"].map(key));
+}
+
+#[tokio::test]
+async fn a_job_of_bull_without_data_is_claimed_all_the_same_where_long_ones_are_expected() {
+    let (queue, _log, mut redis, prefix) = on_bull().await;
+    push_bull(redis.clone(), &prefix, vec![b'x'; 20_000]).await;
+    let id = push_bull(redis.clone(), &prefix, b"{}".to_vec()).await;
+    let removed: usize = redis.hdel(format!("{prefix}{id}"), "data").await.unwrap();
+    assert_eq!(removed, 1);
+    for expected in [20_000, 0] {
+        let jobs = queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs;
+        assert_eq!(jobs[0].data.len(), expected);
+    }
+}
+
+/// More than are published unasked.
+const MANY: usize = 30;
+
+#[tokio::test]
+async fn events_of_many_jobs_of_bull_reach_who_listens_to_a_channel_or_to_a_pattern() {
+    for pattern in [false, true] {
+        let (queue, _log, redis, prefix) = on_bull().await;
+        let servers = servers(&[]);
+        let config::Redis { host, port, .. } = redis_of(&servers);
+        let client = redis::Client::open(format!("redis://{host}:{port}")).unwrap();
+        let mut listener = client.get_async_pubsub().await.unwrap();
+        if pattern {
+            listener.psubscribe(format!("{prefix}*")).await.unwrap();
+        } else {
+            listener.subscribe(&[format!("{prefix}active"), format!("{prefix}completed")]).await.unwrap();
+        }
+        for _ in 0..MANY {
+            push_bull(redis.clone(), &prefix, b"{}".to_vec()).await;
+        }
+        let jobs = queue.claim(&new_lease(), room(MANY, true)).await.unwrap().jobs;
+        assert_eq!(jobs.len(), MANY);
+        queue.settle(&jobs.iter().map(|job| done(job, "u0")).collect::<Vec<_>>()).await.unwrap();
+        let mut events = listener.on_message();
+        for event in ["active", "completed"] {
+            for _ in 0..MANY {
+                let message = timeout(PATIENCE, events.next()).await.expect("an event is missing").unwrap();
+                assert_eq!(message.get_channel_name(), format!("{prefix}{event}"));
+            }
+        }
+    }
 }
