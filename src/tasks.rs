@@ -36,16 +36,20 @@ impl Tasks {
     }
 }
 
-/// Lets other tasks that are about to add to what is gathered do so first: as long as `count` grows, up to `enough`. Takes
-/// some microseconds when nothing else runs.
+/// Lets tasks that are ready, and about to add to what is gathered, do so first: while `count` grows, up to `enough`, but for
+/// some turns at the most. Takes microseconds when nothing else runs, and what the others take when it does.
 pub async fn let_in(enough: usize, mut count: impl FnMut() -> usize) {
-    /// Another thread may be slower than this one.
-    const LOOKS: usize = 4;
-    let (mut before, mut looks) = (count(), 0);
-    while before < enough && looks < LOOKS {
+    const TURNS: usize = 16;
+    /// After so many turns in which nothing came nothing is expected: another thread may be slower than this one.
+    const IN_VAIN: usize = 4;
+    let (mut before, mut in_vain) = (count(), 0);
+    for _ in 0..TURNS {
+        if before >= enough || in_vain == IN_VAIN {
+            return;
+        }
         tokio::task::yield_now().await;
         let now = count();
-        looks = if now > before { 0 } else { looks + 1 };
+        in_vain = if now > before { 0 } else { in_vain + 1 };
         before = now;
     }
 }

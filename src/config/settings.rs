@@ -32,8 +32,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Threads that do the work: half as many as there are cores, unless it is said. One does more jobs than Redis gives, and
-    /// each one more wakes the others for work that it could have done itself.
+    /// Threads that do the work: as set, or half of the cores (`docs/decisions/0012`).
     #[must_use]
     pub fn threads(&self) -> NonZero<usize> {
         let half = || NonZero::new(available_parallelism().map_or(1, NonZero::get) / 2);
@@ -103,10 +102,11 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Jobs that may want a connection to MongoDB of their own at a time: reads do, and are in two queues, ours and Bull's.
+    /// Connections to MongoDB that are of use at a time: one for each read that goes alone, in two queues, ours and Bull's. More
+    /// than some dozens of them do not make the server faster; they wait for a connection then.
     #[must_use]
     pub fn connections(&self) -> u32 {
-        u32::try_from(self.concurrency.saturating_mul(2)).unwrap_or(u32::MAX)
+        u32::try_from(self.concurrency.saturating_mul(2)).unwrap_or(u32::MAX).min(128)
     }
 }
 
@@ -177,7 +177,7 @@ impl Settings {
         within("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize, 1000);
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
-        within("OCTAVO__SERVER__THREADS", self.server.threads().get(), 1024);
+        within("OCTAVO__SERVER__THREADS", self.server.threads.map_or(1, NonZero::get), 1024);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
         if self.socket.buffer < 8 {
             mistakes

@@ -122,6 +122,17 @@ fn a_time_limit_that_nothing_can_keep_is_told() {
 }
 
 #[test]
+fn half_of_the_cores_work_unless_it_is_said() {
+    let threads = |n| load(&[("OCTAVO__SERVER__THREADS", n)]).map(|config| config.server.threads().get());
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(threads("").unwrap(), (cores / 2).max(1));
+    assert_eq!(threads("3").unwrap(), 3);
+    for wrong in ["0", "-1", "many", "5000"] {
+        assert!(threads(wrong).unwrap_err().contains("OCTAVO__SERVER__THREADS"), "{wrong}");
+    }
+}
+
+#[test]
 fn secrets_are_not_shown_by_debug() {
     let config = load(&[("JWT_SECRET", "hunter2")]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));

@@ -20,7 +20,7 @@ impl Long {
     pub(super) fn saw(&self, jobs: &[Job]) {
         let bytes: usize = jobs.iter().map(|job| job.data.len()).sum();
         if !jobs.is_empty() {
-            self.0.store(bytes / jobs.len() > LONG, Ordering::Relaxed);
+            self.0.store(bytes / jobs.len() >= LONG, Ordering::Relaxed);
         }
     }
 }

@@ -92,7 +92,7 @@ pub struct Options {
     pub keep_failed: Keep,
     /// Whether it goes before the others when it is tried again at once.
     pub lifo: bool,
-    /// Whether it stands for others like it, which its end lets in again.
+    /// Whether it may hold a debounce key of Bull, which is freed when it ends.
     pub debounced: bool,
 }
 

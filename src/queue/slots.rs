@@ -6,17 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{sync::Notify, time::timeout_at};
 
 use super::worker::BATCH;
 
 /// With fewer jobs at a time nothing is gathered.
 const FEWEST: usize = 32;
 
-/// What is claimed while others are in work is this part of all, or a whole batch, as long as jobs end that make room for it.
+/// Where many wait, a claim does until one in so many slots is free, or a whole batch's.
 const SHARE: usize = 3;
 
-/// Jobs of a batch end within this time of each other, if they gather at all.
+/// But not longer than this: some jobs are slow.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// For so long it is looked how many jobs get done, and for as many as fit in several times.
@@ -52,27 +52,31 @@ impl Slots {
         Arc::new(Self { state, freed: Notify::new(), most_bytes })
     }
 
-    /// Waits for room that is worth a claim, or for any when no more of it comes; gives for how many jobs there is. For
-    /// one claimer at a time.
-    pub(super) async fn room(&self) -> usize {
+    /// Waits for room, and where there is a `backlog` a little for as much as is worth a claim; gives for how many jobs there
+    /// is. For one claimer at a time.
+    pub(super) async fn room(&self, backlog: bool) -> usize {
+        let mut end = None;
         loop {
-            let (room, worth) = self.free();
+            let (room, worth) = self.free(backlog);
             if room >= worth {
                 return room;
             }
             if room == 0 {
                 self.freed.notified().await;
-            } else if timeout(PATIENCE, self.freed.notified()).await.is_err() {
-                return room;
+            } else {
+                let end = *end.get_or_insert_with(|| tokio::time::Instant::now() + PATIENCE);
+                if timeout_at(end, self.freed.notified()).await.is_err() {
+                    return room;
+                }
             }
         }
     }
 
     /// For how many jobs there is room, and how much is worth a claim.
-    fn free(&self) -> (usize, usize) {
+    fn free(&self, backlog: bool) -> (usize, usize) {
         let mut state = self.lock();
         let room = state.limit.now.saturating_sub(state.jobs);
-        let worth = (state.limit.now / SHARE).clamp(1, BATCH);
+        let worth = if backlog { (state.limit.now / SHARE).clamp(1, BATCH) } else { 1 };
         if room < worth {
             state.limit.reached(Instant::now());
         }
@@ -228,23 +232,42 @@ mod tests {
     async fn room_is_for_jobs_and_bytes_and_comes_back_together() {
         let slots = Slots::new(3, 100);
         let mut first = slots.take(40);
-        assert_eq!(slots.room().await, 2);
+        assert_eq!(slots.room(false).await, 2);
         let large = slots.take(60);
-        let waits = tokio::time::timeout(Duration::from_millis(20), slots.room()).await;
+        let waits = tokio::time::timeout(Duration::from_millis(20), slots.room(false)).await;
         assert!(waits.is_err(), "100 bytes are in work");
         assert!(slots.lock().limit.since.is_none(), "and the limit of jobs is not in the way");
         first.merge(large);
         drop(first);
-        assert_eq!(slots.room().await, 3);
+        assert_eq!(slots.room(false).await, 3);
     }
 
     #[tokio::test]
-    async fn a_claim_waits_for_a_share_that_comes_and_not_for_one_that_does_not() {
+    async fn with_a_backlog_a_claim_waits_for_a_share_but_not_for_long() {
         let slots = Slots::new(64, 100);
         let mut busy: Vec<_> = (0..63).map(|_| slots.take(0)).collect();
-        assert!(slots.room().now_or_never().is_none(), "a claim for one");
-        assert_eq!(slots.room().await, 1, "but the others take long");
+        assert_eq!(slots.room(false).now_or_never(), Some(1), "nothing else waits");
+        assert!(slots.lock().limit.since.is_none(), "and the limit is not in the way");
+        assert!(slots.room(true).now_or_never().is_none(), "a claim for one of many");
+        assert!(slots.lock().limit.since.is_some());
+        assert_eq!(slots.room(true).await, 1, "but the others take long");
         busy.truncate(64 - 64 / SHARE);
-        assert_eq!(slots.room().now_or_never(), Some(64 / SHARE));
+        assert_eq!(slots.room(true).now_or_never(), Some(64 / SHARE));
+    }
+
+    #[tokio::test]
+    async fn slots_that_come_free_one_by_one_do_not_make_a_claim_wait_longer() {
+        let slots = Slots::new(3 * BATCH, 100);
+        let busy: Vec<_> = (0..3 * BATCH).map(|_| slots.take(0)).collect();
+        let (began, trickle) = (Instant::now(), async {
+            for slot in busy {
+                drop(slot);
+                tokio::time::sleep(PATIENCE / 2).await;
+            }
+        });
+        tokio::select! {
+            room = slots.room(true) => assert!(room < BATCH, "{room} in {:?}", began.elapsed()),
+            () = trickle => panic!("it waited for all"),
+        }
     }
 }

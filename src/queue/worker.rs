@@ -220,12 +220,18 @@ impl Consumer {
 async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let (queue, stop) = (&consumer.queue, &consumer.process.stop);
     let (mut lease, mut backoff, mut alone, mut share) = (new_lease(), Backoff::default(), false, 0);
+    // Whether more waited than the last claim took.
+    let mut backlog = false;
     let in_order = consumer.handler.in_order(queue.name());
     while !stop.is_cancelled() {
         let max = if alone { 1 } else { BATCH };
         // The handler last: the others can take long.
         let ready = async {
-            (consumer.slots.room().await, consumer.process.pass(alone).await, consumer.handler.ready().await)
+            (
+                consumer.slots.room(backlog).await,
+                consumer.process.pass(alone).await,
+                consumer.handler.ready().await,
+            )
         };
         let Some((free, pass, most)) = stop.run_until_cancelled(ready).await else { return };
         let max = max.min(free).min(most);
@@ -242,6 +248,7 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
             tracing::warn!(queue = queue.name(), job = id, "a job that cannot be read was dropped or buried");
         }
         let idle = claim.jobs.is_empty() && !claim.suspect;
+        backlog = claim.jobs.len() == max;
         for job in claim.jobs {
             let slot = consumer.slots.take(job.data.len());
             let holding = Arc::clone(&consumer.held).hold(&job);

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use futures_util::future::{join, join_all};
@@ -19,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    effects::{created, delete, rename, there},
+    effects::{AGAIN, created, delete, rename, there},
     gathering::{MANY, create},
     stores::{character, mongo},
     support::{caller, server, servers, unique, until},
@@ -37,14 +38,17 @@ struct State {
     closed: bool,
     /// Ends the connections that are there.
     cut: CancellationToken,
-    /// The next message with these bytes ends its connection, before or after the server has done what it says.
+    /// The next message with these bytes ends its connection, before or after the server has done what it says, or is held.
     trap: Option<(&'static [u8], When)>,
+    /// Lets what is held go on.
+    release: CancellationToken,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum When {
     Before,
     After,
+    Held,
 }
 
 impl Way {
@@ -111,8 +115,12 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, state: Arc<Mutex<Sta
                 if message.is_empty() || matches!(trapped, Some((_, When::Before))) {
                     return Ok(());
                 }
+                if matches!(trapped, Some((_, When::Held))) {
+                    let release = state.lock().unwrap().release.clone();
+                    release.cancelled().await;
+                }
                 server.write_all(message).await?;
-                if trapped.is_some() {
+                if matches!(trapped, Some((_, When::After))) {
                     return server.read(&mut answered).await.map(|_| ());
                 }
             }
@@ -158,4 +166,24 @@ async fn what_gathers_while_the_server_is_away_may_be_tried_again() {
         created.unwrap();
     }
     assert!(delete(&store, old, job).await);
+}
+
+#[tokio::test]
+async fn a_create_that_comes_late_and_that_nobody_waits_for_brings_no_deleted_character_back() {
+    let way = Way::new().await;
+    let store = Arc::new(way.store().await);
+    let character = character("u1", "c", 0);
+    way.trap(b"documents\0", When::Held);
+    let first = tokio::spawn({
+        let (store, character) = (Arc::clone(&store), character.clone());
+        async move { store.create(character, AGAIN).await }
+    });
+    until("it is on its way", async || way.is_sprung().then_some(())).await;
+    first.abort();
+    store.create(character.clone(), AGAIN).await.unwrap();
+    assert!(delete(&*store, character.id, ObjectId::new()).await);
+    way.state.lock().unwrap().release.cancel();
+    // Without a look of its own, it would be there within milliseconds, and stay.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(there(&*store).await, []);
 }

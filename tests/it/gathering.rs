@@ -10,7 +10,7 @@ use mongodb::{
 };
 use octavo::character::{
     Store,
-    filter::{CharacterFilter, Condition},
+    filter::{CharacterFilter, Condition, Field},
     model::{Changes, Character},
     store::{MongoStore, StoreError},
 };
@@ -254,6 +254,36 @@ async fn reads_at_once_go_together() {
     }
     let operations = operations(&fixture.database).await;
     assert!(operations.len() <= FEW, "{operations:?}");
+}
+
+#[tokio::test]
+async fn reads_that_may_take_long_go_alone() {
+    let fixture = Fixture::new().await;
+    let users = of_users(&fixture, MANY).await;
+    fixture.profile().await;
+    let by_name = |user: &String| vec![Condition::Text(Field::Name, vec![format!("{user} 2")])];
+    let found = join_all(users.iter().map(|user| newest(&fixture.store, user, by_name(user)))).await;
+    for (user, found) in users.iter().zip(found) {
+        assert_eq!(names(&found), names_of(user, [2]));
+    }
+    assert_eq!(operations(&fixture.database).await.len(), MANY);
+}
+
+#[tokio::test]
+async fn fewer_reads_go_together_while_answers_are_large() {
+    let fixture = Fixture::new().await;
+    let users: Vec<_> = (0..16).map(|n| format!("u{n}")).collect();
+    let large = |user| Character { image: "x".repeat(1 << 20), ..character(user, "large", 0) };
+    for created in create(&fixture.store, &users.iter().map(|user| large(user)).collect::<Vec<_>>()).await {
+        created.unwrap();
+    }
+    newest(&fixture.store, "u0", vec![]).await;
+    fixture.profile().await;
+    let found = join_all(users.iter().map(|user| newest(&fixture.store, user, vec![]))).await;
+    assert!(found.iter().all(|found| found.len() == 1));
+    let mut commands = operations(&fixture.database).await;
+    commands.retain(|operation| operation != "getmore");
+    assert!(commands.len() >= 16 / 4, "{commands:?}");
 }
 
 #[tokio::test]

@@ -23,8 +23,7 @@ pub use self::effects::TOMBSTONES;
 use self::{
     effects::Effects,
     error::{is_transient, is_unreachable},
-    gather::Gather,
-    reads::Read,
+    reads::{Read, Reads},
     together::Target,
 };
 use super::{Store, StoreError};
@@ -48,7 +47,7 @@ const OVERHEAD: usize = 512;
 pub struct MongoStore {
     characters: Collection<Stored>,
     effects: Effects,
-    reads: Gather<Read, Vec<Stored>>,
+    reads: Reads,
     timeout: Duration,
 }
 
@@ -109,11 +108,11 @@ impl MongoStore {
             characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
             Effects::open(&database, config.timeout).await
         });
-        let (effects, reads) = (effects.await?, reads::gathered(characters.clone(), config.timeout));
+        let (effects, reads) = (effects.await?, Reads::new(characters.clone(), config.timeout));
         Ok(Self { characters, effects, reads, timeout: config.timeout })
     }
 
-    /// Waits for an operation, which goes on when that takes too long.
+    /// Waits for an operation; what was asked of the server goes on when that takes too long.
     async fn in_time<T, E: From<Error>>(
         &self,
         operation: impl Future<Output = Result<T, E>>,
@@ -145,7 +144,7 @@ impl Store for MongoStore {
         let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), limit };
         // What may take long holds nobody else up.
         let stored = if reads::is_bounded(filter) {
-            self.in_time(self.reads.ask(read, 0)).await?
+            self.in_time(self.reads.ask(read)).await?
         } else {
             let characters = self.characters.clone();
             self.in_time(to_its_end(async move { reads::find(&characters, &read).await })).await?

@@ -58,8 +58,9 @@ impl Pace {
         self.start.get_or_init(|| Instant::now() + Duration::from_millis(200));
     }
 
-    /// Adds each `of`th job of `count`, beginning with `first`, when it is due, as a producer of Bull does but in plain commands: its
-    /// script would cost Redis more than what is measured. On a thread of its own, whose clock is finer than that of the runtime.
+    /// Adds each `of`th job of `count`, beginning with `first`, when it is due, as a producer of Bull does but in plain
+    /// commands: Bull's script would cost Redis more than what is measured. On a thread of its own, whose clock is finer than
+    /// that of the runtime.
     pub(super) fn produce(
         &self,
         jobs: &Jobs,

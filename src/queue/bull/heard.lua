@@ -1,7 +1,7 @@
 -- Stands before scripts that publish something for each job.
 
 -- Whether `jobs` messages are to be published on these channels: if anybody hears it, a subscriber here, of a pattern perhaps,
--- or one of a replica. That costs as much as some jobs: fewer than 16 are published unasked.
+-- or one of a replica, that comes back perhaps. To ask costs as much as some jobs: fewer than 16 are published unasked.
 local function heard(jobs, ...)
   if jobs < 16 then return true end
   local patterns, channels = redis.pcall('PUBSUB', 'NUMPAT'), redis.pcall('PUBSUB', 'NUMSUB', ...)
@@ -11,5 +11,5 @@ local function heard(jobs, ...)
   for i = 2, #channels, 2 do
     if channels[i] > 0 then return true end
   end
-  return not replication:find('connected_slaves:0', 1, true)
+  return not replication:find('repl_backlog_active:0', 1, true)
 end

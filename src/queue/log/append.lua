@@ -44,11 +44,11 @@ local function drop(log, user, added, floor, bytes, too_old)
 end
 
 -- Appends what was noted, all of `queue`, and drops the oldest; tells all processes which logs have grown. Writes their
--- `places`, of which each row has three: seq, seq of the one before, epoch.
+-- places to `settled`, three for each row: seq, seq of the one before, epoch.
 -- log   {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, epoch = for a new log,
 --       channel = where to tell, process = who tells}
 -- now   the time, µs
-local function append(log, queue, now, places)
+local function append(log, queue, now, settled)
   if #users == 0 then return end
   local keys, lengths = {}, {}
   for i, user in ipairs(users) do keys[i] = log.state .. user end
@@ -63,7 +63,7 @@ local function append(log, queue, now, places)
       local before = seq
       seq = math.max(seq + 1, now)
       local text, length = string.format('%d', seq), lengths[#job]
-      places[row - 2], places[row - 1], places[row] = text, before, epoch
+      settled[row - 2], settled[row - 1], settled[row] = text, before, epoch
       if not length then
         length = '\n' .. queue .. '\n' .. #job .. '\n'
         lengths[#job] = length

@@ -2,7 +2,7 @@
 //!
 //! An update marks the document with its job, in the same write. A delete lays a tombstone, which keeps the marks, before
 //! it removes what it has seen. Each operation may end at any `await`, and be run again from the start. What is gathered runs
-//! on its own; the rest is run [`to_its_end`].
+//! to its end whoever waits, and the rest is run so.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use mongodb::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    COLLECTION, Stored, batch,
+    COLLECTION, Stored,
     error::is_duplicate,
     gather::{Gather, WRITES},
     own, to_its_end,
@@ -40,19 +40,9 @@ const LOOKS: u32 = 20;
 pub(super) struct Effects {
     characters: Collection<Stored>,
     tombstones: Collection<Document>,
-    inserts: Gather<Stored, bool>,
+    inserts: Gather<(Stored, DateTime), bool>,
     updates: Gather<(Target, Document), Fate>,
     deletes: Gather<Target, Fate>,
-}
-
-/// What became of an insert.
-enum Inserted {
-    /// It was made.
-    New,
-    /// Its id was there.
-    Taken,
-    /// None: it was made before, and deleted.
-    Buried,
 }
 
 /// What a delete looks at before it removes a document: its [`MARKS`].
@@ -77,54 +67,23 @@ impl Effects {
         });
         let all = characters.clone();
         let updates = Gather::new(WRITES, patience, move |updates| together::update(all.clone(), updates));
-        let all = characters.clone();
-        let inserts = Gather::new(WRITES, patience, move |new: Vec<Stored>| {
-            let all = all.clone();
-            async move { batch::insert(&all, &new).await }
-        });
+        let (all, graves) = (characters.clone(), tombstones.clone());
+        let inserts =
+            Gather::new(WRITES, patience, move |new| together::create(all.clone(), graves.clone(), new));
         Ok(Self { characters, tombstones, inserts, updates, deletes })
     }
 
     /// Inserts `character`, unless it was there and was deleted since then; `false` when its id is another's.
     pub(super) async fn create(&self, character: Stored, sole_until: DateTime) -> Result<bool, StoreError> {
-        let again = || DateTime::now() >= sole_until;
-        let (key, bytes) = ((character.user.clone(), character.id), character.bytes());
-        let inserted = if again() && to_its_end(self.clone().was_deleted(key.clone())).await? {
-            Inserted::Buried
-        } else if self.inserts.ask(character, bytes).await? {
-            Inserted::New
-        } else {
-            Inserted::Taken
-        };
-        match inserted {
-            Inserted::New if !again() => Ok(true),
-            inserted => to_its_end(self.clone().resolve(key, inserted, again())).await,
-        }
-    }
-
-    async fn was_deleted(self, (user, id): (String, ObjectId)) -> Result<bool, Error> {
-        exists(&self.tombstones, tombstone(&user, id)).await
-    }
-
-    /// Finds out what became of an insert that ran `again`, or was not one.
-    async fn resolve(
-        self,
-        (user, id): (String, ObjectId),
-        inserted: Inserted,
-        again: bool,
-    ) -> Result<bool, StoreError> {
-        let (tombstone, own) = (tombstone(&user, id), own(&user, id));
-        if matches!(inserted, Inserted::Taken) {
-            let there = exists(&self.characters, own.clone()).await?;
-            if !there && !exists(&self.tombstones, tombstone.clone()).await? {
-                return Ok(false);
+        if DateTime::now() >= sole_until {
+            let (effects, user, id) = (self.clone(), character.user.clone(), character.id);
+            let look = async move { stay_deleted(&effects.characters, &effects.tombstones, &user, id).await };
+            if to_its_end(look).await? {
+                return Ok(true);
             }
         }
-        // Another run may have made the character, and its user deleted it, while this insert was on its way.
-        if matches!(inserted, Inserted::Buried) || again && exists(&self.tombstones, tombstone).await? {
-            self.characters.delete_one(own).await?;
-        }
-        Ok(true)
+        let bytes = character.bytes();
+        self.inserts.ask((character, sole_until), bytes).await
     }
 
     /// Applies `set`, of about `bytes`, to the user's character, unless the job has done so; `false` when there is none.
@@ -149,12 +108,19 @@ impl Effects {
 
     /// Removes the user's character; `false` when there is none, or another job has removed it.
     pub(super) async fn delete(&self, target: Target) -> Result<bool, StoreError> {
-        let effects = self.clone();
-        match self.deletes.ask(target.clone(), 0).await? {
-            Fate::Done => Ok(true),
-            Fate::Missing => Ok(to_its_end(async move { effects.own_up(&target).await }).await?),
-            Fate::Unclear => Ok(to_its_end(async move { effects.delete_alone(&target).await }).await?),
+        let fate = self.deletes.ask(target.clone(), 0).await?;
+        if fate == Fate::Done {
+            return Ok(true);
         }
+        let effects = self.clone();
+        let alone = async move {
+            if fate == Fate::Unclear {
+                effects.delete_alone(&target).await
+            } else {
+                effects.own_up(&target).await
+            }
+        };
+        Ok(to_its_end(alone).await?)
     }
 
     async fn delete_alone(&self, target: &Target) -> Result<bool, Error> {
@@ -201,7 +167,7 @@ impl Effects {
 }
 
 /// Finds the tombstone of a character of `user`: nobody can lay one for a character of somebody else.
-fn tombstone(user: &str, id: ObjectId) -> Document {
+pub(super) fn tombstone(user: &str, id: ObjectId) -> Document {
     doc! { "_id": { "character": id, "user": user } }
 }
 
@@ -233,7 +199,25 @@ fn expires() -> DateTime {
     DateTime::now().saturating_add_duration(EVIDENCE_KEPT)
 }
 
-async fn exists<T: Send + Sync>(collection: &Collection<T>, filter: Document) -> Result<bool, Error> {
+/// Removes the user's character if it was deleted, for another run of its job may have made it after that; gives whether
+/// it was.
+pub(super) async fn stay_deleted(
+    characters: &Collection<Stored>,
+    tombstones: &Collection<Document>,
+    user: &str,
+    id: ObjectId,
+) -> Result<bool, Error> {
+    let deleted = exists(tombstones, tombstone(user, id)).await?;
+    if deleted {
+        characters.delete_one(own(user, id)).await?;
+    }
+    Ok(deleted)
+}
+
+pub(super) async fn exists<T: Send + Sync>(
+    collection: &Collection<T>,
+    filter: Document,
+) -> Result<bool, Error> {
     Ok(find::<_, Document>(collection, filter, doc! { "_id": 1 }).await?.is_some())
 }
 

@@ -11,21 +11,27 @@ use tokio::sync::oneshot;
 
 use crate::{character::store::StoreError, tasks};
 
-/// As many writes go together at the most.
-pub(super) const WRITES: usize = 128;
+/// How much goes together.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// As many at the most.
+    pub(super) batch: usize,
+    /// So many batches may be under way: with two, the server works on one while the next is written and the last one is read.
+    pub(super) in_flight: usize,
+}
+
+/// What writes go together.
+pub(super) const WRITES: Size = Size { batch: 128, in_flight: 2 };
 
 /// Bytes that go together, unless a single one has more: a message to MongoDB has 48 MB at the most, a command 16 MB.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Batches under way: the server works on one while the next is written and the last one is read.
-const IN_FLIGHT: usize = 2;
-
-/// What is asked for while all batches are under way goes together in the next one. No timer: only what is about to ask at
-/// this moment is let in.
+/// What is asked for at the same time, or while all batches are under way, goes together. No timer: a batch lets tasks that
+/// are ready run first.
 pub(super) struct Gather<T, R>(Arc<Shared<T, R>>);
 
 struct Shared<T, R> {
-    most: usize,
+    size: Size,
     queue: Mutex<Queue<T, R>>,
     batch: Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Answers<R>> + Send + Sync>,
     patience: Duration,
@@ -48,9 +54,9 @@ struct Waiting<T, R> {
 type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
 
 impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
-    /// Has `batch` do what gathers, `most` at a time; one that takes longer than `patience` is not waited for by the next.
+    /// Has `batch` do what gathers; one that takes longer than `patience` is not waited for by the next.
     pub(super) fn new<F>(
-        most: usize,
+        size: Size,
         patience: Duration,
         batch: impl Fn(Vec<T>) -> F + Send + Sync + 'static,
     ) -> Self
@@ -58,7 +64,7 @@ impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
         F: Future<Output = Answers<R>> + Send + 'static,
     {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), in_flight: 0 });
-        Self(Arc::new(Shared { most, queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
+        Self(Arc::new(Shared { size, queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
     }
 
     /// Asks for `item`, of about `bytes`, with whatever else is asked for; gives the answer for this one.
@@ -76,7 +82,7 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
     fn add(&self, waiting: Waiting<T, R>) -> bool {
         let mut queue = self.lock();
         queue.waiting.push_back(waiting);
-        let starts = queue.in_flight < IN_FLIGHT;
+        let starts = queue.in_flight < self.size.in_flight;
         queue.in_flight += usize::from(starts);
         starts
     }
@@ -84,7 +90,7 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
     /// Takes one batch after the other, until nothing waits.
     async fn work(self: Arc<Self>) {
         loop {
-            tasks::let_in(self.most, || self.lock().waiting.len()).await;
+            tasks::let_in(self.size.batch, || self.lock().waiting.len()).await;
             let Some((items, answers)) = self.next() else { return };
             let shared = Arc::clone(&self);
             // Of its own, so that a panic ends nothing else, and a driver future is never dropped halfway (RUST-937).
@@ -111,7 +117,7 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
             bytes += waiting.bytes;
             bytes <= BATCH_BYTES
         };
-        let most = self.most.min(queue.waiting.len());
+        let most = self.size.batch.min(queue.waiting.len());
         let count = queue.waiting.iter().take(most).take_while(fits).count().max(1).min(most);
         if count == 0 {
             queue.in_flight -= 1;
@@ -160,7 +166,7 @@ mod tests {
     async fn what_is_asked_for_while_batches_are_under_way_goes_together() {
         let go = Arc::new(Semaphore::new(0));
         let (gather, sizes) = gather(&go, PATIENCE);
-        let early: Vec<_> = (0..IN_FLIGHT)
+        let early: Vec<_> = (0..WRITES.in_flight)
             .map(|n| {
                 let gather = gather.clone();
                 tokio::spawn(async move { gather.ask(n, 1).await })
@@ -170,15 +176,15 @@ mod tests {
             tokio::task::yield_now().await;
         }
         go.add_permits(100);
-        let many = join_all((0..WRITES + 10).map(|n| gather.ask(n, 1))).await;
+        let many = join_all((0..WRITES.batch + 10).map(|n| gather.ask(n, 1))).await;
         for (n, answer) in many.into_iter().enumerate() {
             assert_eq!(answer.unwrap(), n);
         }
         for (n, answer) in early.into_iter().enumerate() {
             assert_eq!(answer.await.unwrap().unwrap(), n);
         }
-        assert!(sizes.lock().unwrap().len() <= 2 * IN_FLIGHT, "{sizes:?}");
-        assert!(sizes.lock().unwrap().iter().all(|size| *size <= WRITES), "{sizes:?}");
+        assert!(sizes.lock().unwrap().len() <= 2 * WRITES.in_flight, "{sizes:?}");
+        assert!(sizes.lock().unwrap().iter().all(|size| *size <= WRITES.batch), "{sizes:?}");
         while gather.0.lock().in_flight > 0 {
             tokio::task::yield_now().await;
         }
@@ -195,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error_for_its_batch_only() {
         let (gather, _) = gather(&Arc::new(Semaphore::new(100)), PATIENCE);
-        for _ in 0..2 * IN_FLIGHT {
+        for _ in 0..2 * WRITES.in_flight {
             let broken = join_all([1, usize::MAX].map(|n| gather.ask(n, 1))).await;
             for answer in broken {
                 assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
@@ -208,13 +214,13 @@ mod tests {
     async fn a_batch_without_an_answer_does_not_hold_up_the_next() {
         let go = Arc::new(Semaphore::new(0));
         let (gather, sizes) = gather(&go, Duration::from_millis(1));
-        let silent: Vec<_> = (0..3 * IN_FLIGHT)
+        let silent: Vec<_> = (0..3 * WRITES.in_flight)
             .map(|n| {
                 let gather = gather.clone();
                 tokio::spawn(async move { gather.ask(n, BATCH_BYTES).await })
             })
             .collect();
-        while sizes.lock().unwrap().len() < 3 * IN_FLIGHT {
+        while sizes.lock().unwrap().len() < 3 * WRITES.in_flight {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         go.add_permits(100);

@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, hash_map::Entry},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -16,12 +17,22 @@ use mongodb::{
 use super::{
     Stored,
     error::is_transient,
-    gather::{Answers, Gather},
+    gather::{Answers, Gather, Size},
 };
-use crate::character::filter::{CharacterFilter, Condition, Field};
+use crate::character::{
+    filter::{CharacterFilter, Condition, Field},
+    store::StoreError,
+};
 
-/// As many go together at the most: with images, nobody waits for much of others.
-const READS: usize = 16;
+/// What goes together: with more batches under way than of writes, for the server does the parts of one after the other.
+const SIZE: Size = Size { batch: 16, in_flight: 4 };
+
+/// Reads of several users, which go together; fewer of them while answers are large, so that nobody waits for much of others.
+pub(super) struct Reads {
+    gather: Gather<Read, Vec<Stored>>,
+    /// Bytes of an answer, by the last ones.
+    bytes: AtomicUsize,
+}
 
 /// A user's newest characters that fit a filter, which asks for that user's alone.
 pub(super) struct Read {
@@ -36,9 +47,19 @@ pub(super) fn is_bounded(CharacterFilter(conditions): &CharacterFilter) -> bool 
     conditions.iter().all(user) || conditions.iter().any(|condition| matches!(condition, Condition::Id(_)))
 }
 
-/// Gathers reads: one command for many costs the server less than half.
-pub(super) fn gathered(characters: Collection<Stored>, patience: Duration) -> Gather<Read, Vec<Stored>> {
-    Gather::new(READS, patience, move |reads| read(characters.clone(), reads))
+impl Reads {
+    /// One command for several costs the server half of what they do; one that takes longer than `patience` is not waited for
+    /// by the next.
+    pub(super) fn new(characters: Collection<Stored>, patience: Duration) -> Self {
+        let gather = Gather::new(SIZE, patience, move |reads| read(characters.clone(), reads));
+        Self { gather, bytes: AtomicUsize::new(0) }
+    }
+
+    pub(super) async fn ask(&self, read: Read) -> Result<Vec<Stored>, StoreError> {
+        let found = self.gather.ask(read, self.bytes.load(Ordering::Relaxed)).await?;
+        self.bytes.store(found.iter().map(Stored::bytes).sum(), Ordering::Relaxed);
+        Ok(found)
+    }
 }
 
 /// What comes of a union is told apart by its user: of each, one goes with the others.

@@ -1,10 +1,11 @@
-//! Updates and deletes of many characters at once, as far as the server's answer for all of them is each one's own.
+//! Writes of many characters at once, as far as the server's answer for all of them is each one's own.
 
 use std::collections::HashMap;
 
+use futures_util::future::join_all;
 use mongodb::{
     Collection,
-    bson::{Document, doc, oid::ObjectId},
+    bson::{DateTime, Document, doc, oid::ObjectId},
     error::Error,
 };
 use serde::Deserialize;
@@ -12,8 +13,9 @@ use serde::Deserialize;
 use super::{
     Stored,
     batch::{self, Kind, Written},
-    effects::{MARKS, laid, marked, seen, unmarked},
+    effects::{MARKS, exists, laid, marked, seen, stay_deleted, tombstone, unmarked},
     gather::Answers,
+    own,
 };
 use crate::character::store::StoreError;
 
@@ -45,6 +47,35 @@ struct Found {
     user: String,
     #[serde(rename = "octavo_jobs")]
     marks: Option<Vec<ObjectId>>,
+}
+
+/// Inserts each character; `false` for one whose id is another's. After its time no run of a job is surely the only one:
+/// then it is looked whether the character was deleted meanwhile, here, for this runs to its end whoever waits.
+pub(super) async fn create(
+    characters: Collection<Stored>,
+    tombstones: Collection<Document>,
+    new: Vec<(Stored, DateTime)>,
+) -> Answers<bool> {
+    let (new, sole_until): (Vec<_>, Vec<_>) = new.into_iter().unzip();
+    let mut answers = batch::insert(&characters, &new).await;
+    let now = DateTime::now();
+    let unsure = answers.iter_mut().zip(&new).zip(sole_until).filter_map(|((answer, character), until)| {
+        let (inserted, again) = (*answer.as_ref().ok()?, now >= until);
+        (again || !inserted).then_some((answer, character, inserted, again))
+    });
+    let look = async |Stored { user, id, .. }: &Stored, inserted, again| -> Result<bool, Error> {
+        if again && stay_deleted(&characters, &tombstones, user, *id).await? {
+            return Ok(true);
+        }
+        Ok(inserted
+            || exists(&characters, own(user, *id)).await?
+            || exists(&tombstones, tombstone(user, *id)).await?)
+    };
+    join_all(unsure.map(async |(answer, character, inserted, again)| {
+        *answer = look(character, inserted, again).await.map_err(Into::into);
+    }))
+    .await;
+    answers
 }
 
 /// Applies to each target what is to be set there.
