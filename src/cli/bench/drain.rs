@@ -8,6 +8,7 @@ use super::{
     job::{Jobs, Kind, users},
     row::{Figure, Row, float},
     session::Session,
+    stage::flush_disk,
 };
 
 /// One backlog.
@@ -49,6 +50,7 @@ pub(super) async fn drain(
 
     say(&format!("laying out {count} jobs"));
     session.backlog.lay_out(&session.jobs, first..first + count, run.progress).await?;
+    flush_disk().await?;
     say("working");
     session.service.reset_peak();
     session.audience.expect(count as u64);

@@ -13,6 +13,7 @@ use super::{
     pace::Pace,
     row::{Figure, Row},
     session::Session,
+    stage::flush_disk,
 };
 
 /// Jobs of one user in a second: far enough apart that their outcomes do not overtake each other.
@@ -47,6 +48,7 @@ pub(super) async fn latency(
     let jobs = Jobs::new(Kind::Create, users(&run.auth, user_count)?, 0, 200);
     let mut session = Session::open(run, candidate, jobs, false, |user| pace.ear(user)).await?;
     session.warm_up(run, 0..FIRST).await?;
+    flush_disk().await?;
 
     session.audience.expect(count as u64);
     let before = session.cpu(run).await?;

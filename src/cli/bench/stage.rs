@@ -12,6 +12,7 @@ use mongodb::{
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, aio::MultiplexedConnection,
 };
+use tokio::task::spawn_blocking;
 
 use super::{CliError, options::Options, servers::Servers};
 use crate::character::{QUEUES, store::COLLECTION};
@@ -157,6 +158,11 @@ pub(super) async fn within<T, E: Into<CliError>>(
 ) -> Result<T, CliError> {
     let answer = tokio::time::timeout(LIMIT, asking.into_future()).await;
     answer.map_err(|_| format!("MongoDB does not answer within {} s", LIMIT.as_secs()))?.map_err(Into::into)
+}
+
+/// Has the disk written what was done before, so that nothing that is measured waits for that.
+pub(super) async fn flush_disk() -> Result<(), CliError> {
+    Ok(spawn_blocking(rustix::fs::sync).await?)
 }
 
 async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, CliError> {
