@@ -102,8 +102,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Connections to MongoDB that are of use at a time: one for each read that goes alone, in two queues, ours and Bull's. More
-    /// than some dozens of them do not make the server faster; they wait for a connection then.
+    /// Connections to MongoDB that are of use at a time: one for each read that goes alone, in two queues, ours and Bull's, but
+    /// more than some dozens of these do not make the server faster.
     #[must_use]
     pub fn connections(&self) -> u32 {
         u32::try_from(self.concurrency.saturating_mul(2)).unwrap_or(u32::MAX).min(128)

@@ -220,7 +220,7 @@ impl Consumer {
 async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let (queue, stop) = (&consumer.queue, &consumer.process.stop);
     let (mut lease, mut backoff, mut alone, mut share) = (new_lease(), Backoff::default(), false, 0);
-    // Whether more waited than the last claim took.
+    // Whether the last claim was full.
     let mut backlog = false;
     let in_order = consumer.handler.in_order(queue.name());
     while !stop.is_cancelled() {

@@ -144,6 +144,20 @@ async fn jobs_of_bull_that_are_not_kept_leave_nothing_and_one_that_was_removed_b
 }
 
 #[tokio::test]
+async fn a_job_of_bull_that_was_added_anew_under_its_own_id_is_left_alone() {
+    let (queue, _log, mut redis, prefix) = on_bull().await;
+    let key = format!("{prefix}mine");
+    let fields = [("data", "{}"), ("timestamp", "1700000000000"), ("opts", r#"{"removeOnComplete": true}"#)];
+    let _: () = redis.hset_multiple(&key, &fields).await.unwrap();
+    let _: () = redis.lpush(format!("{prefix}wait"), "mine").await.unwrap();
+    let jobs = queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs;
+    let _: usize = redis.del(&key).await.unwrap();
+    let _: () = redis.hset_multiple(&key, &fields).await.unwrap();
+    assert_eq!(queue.settle(&[done(&jobs[0], "u0")]).await.unwrap(), [Settled::Lost]);
+    assert!(redis.exists::<_, bool>(&key).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_job_of_bull_without_data_is_claimed_all_the_same_where_long_ones_are_expected() {
     let (queue, _log, mut redis, prefix) = on_bull().await;
     push_bull(redis.clone(), &prefix, vec![b'x'; 20_000]).await;

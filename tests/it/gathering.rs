@@ -259,14 +259,14 @@ async fn reads_at_once_go_together() {
 #[tokio::test]
 async fn reads_that_may_take_long_go_alone() {
     let fixture = Fixture::new().await;
-    let users = of_users(&fixture, MANY).await;
+    let users = of_users(&fixture, 50).await;
     fixture.profile().await;
     let by_name = |user: &String| vec![Condition::Text(Field::Name, vec![format!("{user} 2")])];
     let found = join_all(users.iter().map(|user| newest(&fixture.store, user, by_name(user)))).await;
     for (user, found) in users.iter().zip(found) {
         assert_eq!(names(&found), names_of(user, [2]));
     }
-    assert_eq!(operations(&fixture.database).await.len(), MANY);
+    assert_eq!(operations(&fixture.database).await.len(), 50);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ describe('octavo doctor, MongoDB', () => {
         await octavo.prepare();
         octavo.env.MONGODB_URI += `${octavo.env.MONGODB_URI.includes('?') ? '&' : '?'}maxPoolSize=5`;
         const report = await examineAt(octavo);
-        report.says('mongodb.pool', 'warning', /16 jobs .* 5 are in the pool/, /maxPoolSize .* OCTAVO__QUEUE__CONCURRENCY/);
+        report.says('mongodb.pool', 'warning', /16 connections .* 5 are in the pool/, /maxPoolSize .* OCTAVO__QUEUE__CONCURRENCY/);
     });
 
     test('the index that reads need, missing and made as advised', async (t) => {

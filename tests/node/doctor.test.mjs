@@ -24,7 +24,7 @@ describe('octavo doctor, servers', () => {
         report.says('mongodb.clock', 'ok', /ms (ahead of|behind) ours/);
         report.says('mongodb.deployment', 'warning', /replica set octavo has one member/, /three members/);
         report.says('mongodb.write_concern', 'ok', /majority, journaled/);
-        report.says('mongodb.pool', 'ok', /128 jobs .* 129 are in the pool/);
+        report.says('mongodb.pool', 'ok', /128 connections .* 129 are in the pool/);
         assert.equal(await redisAt(t, redis.port).dbsize(), 0);
         const { databases } = await withMongo(mongod.port, (mongo) => mongo.db().admin().listDatabases());
         assert.ok(!databases.some(({ name }) => name === 'storybang'));

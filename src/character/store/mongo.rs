@@ -7,7 +7,7 @@ mod gather;
 mod reads;
 mod together;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mongodb::{
@@ -18,6 +18,7 @@ use mongodb::{
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 pub use self::effects::TOMBSTONES;
 use self::{
@@ -48,6 +49,8 @@ pub struct MongoStore {
     characters: Collection<Stored>,
     effects: Effects,
     reads: Reads,
+    /// For reads that go alone: half of the connections are left to everything else.
+    alone: Arc<Semaphore>,
     timeout: Duration,
 }
 
@@ -73,15 +76,15 @@ struct Stored {
 }
 
 impl MongoStore {
-    /// What we ask of the driver, with a pool for so many jobs `at_a_time`, where the connection string says nothing.
+    /// What we ask of the driver, with a pool for so many `connections`, where the connection string says nothing.
     ///
     /// # Errors
     /// When the connection string is wrong, or names a service that DNS does not know.
-    pub async fn options(config: &MongoDb, at_a_time: u32) -> Result<ClientOptions, Error> {
+    pub async fn options(config: &MongoDb, connections: u32) -> Result<ClientOptions, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         options.app_name.get_or_insert_with(|| "octavo".to_owned());
         // One more, so that a ping does not wait for the jobs.
-        options.max_pool_size.get_or_insert(at_a_time.saturating_add(1));
+        options.max_pool_size.get_or_insert(connections.saturating_add(1));
         options.server_selection_timeout.get_or_insert(config.timeout);
         options.connect_timeout.get_or_insert(config.timeout);
         // An effect that was acknowledged must outlive its server, also a standalone one.
@@ -96,12 +99,12 @@ impl MongoStore {
         doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }
     }
 
-    /// Connects, with a pool for so many jobs `at_a_time`, and makes the indexes.
+    /// Connects, with a pool for so many `connections`, and makes the indexes.
     ///
     /// # Errors
     /// When MongoDB cannot be reached, or refuses.
-    pub async fn connect(config: &MongoDb, at_a_time: u32) -> Result<Self, Error> {
-        let client = Client::with_options(Self::options(config, at_a_time).await?)?;
+    pub async fn connect(config: &MongoDb, connections: u32) -> Result<Self, Error> {
+        let client = Client::with_options(Self::options(config, connections).await?)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
         let effects = patiently(async || {
@@ -109,7 +112,8 @@ impl MongoStore {
             Effects::open(&database, config.timeout).await
         });
         let (effects, reads) = (effects.await?, Reads::new(characters.clone(), config.timeout));
-        Ok(Self { characters, effects, reads, timeout: config.timeout })
+        let alone = Arc::new(Semaphore::new((connections as usize / 2).max(1)));
+        Ok(Self { characters, effects, reads, alone, timeout: config.timeout })
     }
 
     /// Waits for an operation; what was asked of the server goes on when that takes too long.
@@ -146,8 +150,16 @@ impl Store for MongoStore {
         let stored = if reads::is_bounded(filter) {
             self.in_time(self.reads.ask(read)).await?
         } else {
-            let characters = self.characters.clone();
-            self.in_time(to_its_end(async move { reads::find(&characters, &read).await })).await?
+            let (characters, alone) = (self.characters.clone(), Arc::clone(&self.alone));
+            let find = async {
+                let permit = alone.acquire_owned().await.map_err(Error::custom)?;
+                to_its_end(async move {
+                    let _until_it_ends = permit;
+                    reads::find(&characters, &read).await
+                })
+                .await
+            };
+            self.in_time(find).await?
         };
         Ok(stored.into_iter().map(Character::from).collect())
     }

@@ -101,7 +101,7 @@ fn away(error: &dyn Display) -> Check {
 
 fn pool_size(pool: u32, at_a_time: u32) -> Check {
     const NAME: &str = "mongodb.pool";
-    let found = format!("{at_a_time} jobs may want a connection at a time, {pool} are in the pool");
+    let found = format!("{at_a_time} connections are of use at a time, {pool} are in the pool");
     // 0 is no limit.
     if pool >= at_a_time || pool == 0 {
         return Check::ok(NAME, found);

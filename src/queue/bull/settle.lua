@@ -185,7 +185,7 @@ for n = 1, #locks do
   local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-  -- An id of Bull's own never comes again; another may have been added anew, and was not begun then.
+  -- A number is an id of Bull's own, which does not come again; another may have been added anew, and is not begun then.
   local there = verdict == 'removed' and all and not id:find('%D')
     or redis.pcall('HEXISTS', prefix .. id, 'processedOn') == 1
   if there and active[id] and holders[n] == token then

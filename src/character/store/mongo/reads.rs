@@ -30,7 +30,7 @@ const SIZE: Size = Size { batch: 16, in_flight: 4 };
 /// Reads of several users, which go together; fewer of them while answers are large, so that nobody waits for much of others.
 pub(super) struct Reads {
     gather: Gather<Read, Vec<Stored>>,
-    /// Bytes of an answer, by the last ones.
+    /// Bytes of an answer: of the last one, or somewhat less than was thought before.
     bytes: AtomicUsize,
 }
 
@@ -57,7 +57,9 @@ impl Reads {
 
     pub(super) async fn ask(&self, read: Read) -> Result<Vec<Stored>, StoreError> {
         let found = self.gather.ask(read, self.bytes.load(Ordering::Relaxed)).await?;
-        self.bytes.store(found.iter().map(Stored::bytes).sum(), Ordering::Relaxed);
+        let (new, before) =
+            (found.iter().map(Stored::bytes).sum::<usize>(), self.bytes.load(Ordering::Relaxed));
+        self.bytes.store(new.max(before - before / 8), Ordering::Relaxed);
         Ok(found)
     }
 }
