@@ -9,6 +9,7 @@ mod connection;
 pub mod embedded;
 mod held;
 mod ids;
+mod job;
 mod keep;
 pub mod letters;
 pub mod log;
@@ -25,106 +26,11 @@ use async_trait::async_trait;
 use ulid::Ulid;
 
 pub use connection::{Connection, Server, connect};
+pub use job::{Job, Keep, Options, Origin};
 pub use once::{KEY_TTL, NoKey, OnceKey, Pushed, key_text};
 pub use wake::{Channel, Listener, Wake};
 
 use crate::outcome::Outcome;
-
-/// What a producer asked for, as it was claimed.
-#[derive(Debug)]
-pub struct Job {
-    /// Which one, within its queue.
-    pub id: String,
-    /// The queue it came from.
-    pub queue: &'static str,
-    /// The layout of that queue.
-    pub layout: &'static str,
-    /// Its data, not looked at yet.
-    pub data: Vec<u8>,
-    /// When it was made, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// When it was claimed, in milliseconds since 1970, by the queue's clock.
-    pub claimed_ms: i64,
-    /// Which attempt this is, from 1 on.
-    pub attempt: u32,
-    /// How often a process died while this job ran. With the second it is a suspect, and runs alone from then on.
-    pub crashes: u32,
-    /// Whether it was claimed before: some or all of its effect may be there.
-    pub redelivered: bool,
-    /// What its producer asked of the queue.
-    pub options: Options,
-    /// The fencing token of this claim.
-    pub lease: Lease,
-}
-
-impl Job {
-    /// Whether processes seem to die of it. One that was killed is no proof against all that it ran.
-    #[must_use]
-    pub fn is_suspect(&self) -> bool {
-        self.crashes > 1
-    }
-
-    /// What a domain may know of the job.
-    #[must_use]
-    pub fn origin(&self) -> Origin<'_> {
-        // The retry of a failed job by Bull hides that it was claimed before, but not its attempts.
-        let first = !self.redelivered && self.attempt == 1 && self.crashes == 0;
-        let sole_until_ms = if first { self.claimed_ms + SOLE_MS } else { 0 };
-        Origin { queue: self.queue, id: &self.id, created_ms: self.created_ms, sole_until_ms }
-    }
-}
-
-/// Shorter than any lease, by more than the clocks of two servers differ.
-const SOLE_MS: i64 = 1000;
-
-/// What a producer asked of the queue for one job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Attempts in all, when it said so.
-    pub attempts: Option<u32>,
-    /// The pause before the next attempt, when it said so.
-    pub backoff: Option<Duration>,
-    /// How long one attempt may take.
-    pub timeout: Option<Duration>,
-    /// What is kept of the job when it is done.
-    pub keep_done: Keep,
-    /// What is kept of it when it has failed for good.
-    pub keep_failed: Keep,
-    /// Whether it goes before the others when it is tried again at once.
-    pub lifo: bool,
-    /// Whether it may hold a debounce key of Bull, which is freed when it ends.
-    pub debounced: bool,
-}
-
-/// Which finished jobs are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Keep {
-    /// All of them.
-    #[default]
-    All,
-    /// None.
-    Nothing,
-    /// The newest `count`, and those of the last `age_s` seconds.
-    Some {
-        /// How many.
-        count: Option<u32>,
-        /// For how long, in seconds.
-        age_s: Option<u32>,
-    },
-}
-
-/// Which job an effect comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
-    /// The queue.
-    pub queue: &'a str,
-    /// The job's id within it.
-    pub id: &'a str,
-    /// When the job was made, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// Until when no other run of the job can have begun, in milliseconds since 1970; 0 when one has perhaps.
-    pub sole_until_ms: i64,
-}
 
 /// A fencing token: all jobs of one claim share one, no two claims do.
 pub type Lease = Arc<str>;

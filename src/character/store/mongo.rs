@@ -104,7 +104,10 @@ impl MongoStore {
     /// # Errors
     /// When MongoDB cannot be reached, or refuses.
     pub async fn connect(config: &MongoDb, connections: u32) -> Result<Self, Error> {
-        let client = Client::with_options(Self::options(config, connections).await?)?;
+        let options = Self::options(config, connections).await?;
+        // 0 is no limit.
+        let pool = options.max_pool_size.filter(|size| *size > 0).unwrap_or(connections);
+        let client = Client::with_options(options)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
         let effects = patiently(async || {
@@ -112,7 +115,7 @@ impl MongoStore {
             Effects::open(&database, config.timeout).await
         });
         let (effects, reads) = (effects.await?, Reads::new(characters.clone(), config.timeout));
-        let alone = Arc::new(Semaphore::new((connections as usize / 2).max(1)));
+        let alone = Arc::new(Semaphore::new((pool as usize / 2).max(1)));
         Ok(Self { characters, effects, reads, alone, timeout: config.timeout })
     }
 
