@@ -1,8 +1,8 @@
 -- Stands before the scripts that end claims: the log of outcomes, one for each user.
 -- A log has: its entries, a zset of `<seq>\n<queue>\n<length of job id>\n<job id><profile>` by seq; its state, packed: epoch,
 -- seq (of the last entry), floor (seq of the last that was dropped), bytes, oldest (no entry has a lower seq); and for each
--- queue the seqs of what nobody has heard yet, a zset `<queue>:<user>` by themselves. A seq is the time in µs, or one more
--- than the last.
+-- queue what nobody has heard yet, a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, none within
+-- another. A seq is the time in µs, or one more than the last: what one script appends to a log is one range.
 
 -- What was noted: for each user job, profile, row, and so on; and for all, user, job, and so on.
 local users, outcomes, logged = {}, {}, {}
@@ -57,7 +57,7 @@ local function append(log, queue, now, settled)
   for i, user in ipairs(users) do
     local epoch, seq, floor, bytes, oldest = log.epoch, 0, 0, 0, 0
     if states[i] then epoch, seq, floor, bytes, oldest = cmsgpack.unpack(states[i]) end
-    local own, rows, seqs, n = outcomes[user], {}, {}, 0
+    local own, rows, n = outcomes[user], {}, 0
     for at = 1, #own, 3 do
       local job, profile, row = own[at], own[at + 1], own[at + 2] * 3
       local before = seq
@@ -71,12 +71,11 @@ local function append(log, queue, now, settled)
       local entry = text .. length .. job .. profile
       bytes = bytes + #entry
       rows[n + 1], rows[n + 2] = text, entry
-      seqs[n + 1], seqs[n + 2] = text, text
       n = n + 2
     end
     local entries, unheard = log.entries .. user, log.unheard .. queue .. ':' .. user
     redis.call('ZADD', entries, unpack(rows))
-    redis.call('ZADD', unheard, unpack(seqs))
+    redis.call('ZADD', unheard, rows[n - 1], rows[1] .. '-' .. rows[n - 1])
     if bytes > log.max or oldest <= too_old then
       floor, bytes, oldest = drop(log, user, n / 2, floor, bytes, too_old)
     end

@@ -1,25 +1,42 @@
 -- Notes which outcomes were heard, or were not after all.
 -- ARGV  1 prefix of states  2 prefix of what nobody has heard  3 channel  4 our process
---       then for each outcome, at most 1,000: user, queue, seq, 1 if it was heard
--- Of an outcome that is no longer kept nothing is noted.
+--       then for each range of outcomes, at most 1,000: user, queue, first seq, last seq, 1 if they were heard
+-- Of outcomes that are no longer kept nothing is noted.
 
-local heard, not_heard = {}, {}
-for i = 5, #ARGV, 4 do
-  local user, queue, seq = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+-- Takes out of the ranges of `unheard` what is within this one.
+local function take(unheard, first, last)
+  if redis.call('ZREM', unheard, first .. '-' .. last) == 1 then return end
+  while true do
+    local range, to = unpack(redis.call('ZRANGEBYSCORE', unheard, first, '+inf', 'WITHSCORES', 'LIMIT', '0', '1'))
+    local from = range and range:match('^%d+')
+    if not range or tonumber(from) > tonumber(last) then return end
+    redis.call('ZREM', unheard, range)
+    if tonumber(from) < tonumber(first) then
+      local before = string.format('%d', first - 1)
+      redis.call('ZADD', unheard, before, from .. '-' .. before)
+    end
+    if tonumber(to) > tonumber(last) then
+      redis.call('ZADD', unheard, to, string.format('%d-%d', last + 1, to))
+    end
+  end
+end
+
+local not_heard = {}
+for i = 5, #ARGV, 5 do
+  local user, queue, first, last = unpack(ARGV, i, i + 3)
   local unheard = ARGV[2] .. queue .. ':' .. user
-  if ARGV[i + 3] == '1' then
-    local seqs = heard[unheard]
-    if seqs then seqs[#seqs + 1] = seq else heard[unheard] = {seq} end
+  if ARGV[i + 4] == '1' then
+    take(unheard, first, last)
   else
     local state = ARGV[1] .. user
     local ttl, kept = redis.call('PTTL', state), redis.call('GET', state)
     local _, _, floor = cmsgpack.unpack(kept or cmsgpack.pack('', 0, 0))
-    if kept and floor < tonumber(seq) then
-      redis.call('ZADD', unheard, seq, seq)
+    if kept and floor < tonumber(last) then
+      take(unheard, first, last)
+      redis.call('ZADD', unheard, last, string.format('%d', math.max(first, floor + 1)) .. '-' .. last)
       redis.call('PEXPIRE', unheard, ttl)
       not_heard[#not_heard + 1] = {user, queue}
     end
   end
 end
-for unheard, seqs in pairs(heard) do redis.call('ZREM', unheard, unpack(seqs)) end
 if #not_heard > 0 then redis.call('PUBLISH', ARGV[3], cjson.encode({from = ARGV[4], unheard = not_heard})) end

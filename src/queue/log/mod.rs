@@ -90,6 +90,13 @@ pub struct Mark {
     pub heard: bool,
 }
 
+impl Mark {
+    /// Whether `next` says the same of the next place, in the same queue's outcomes.
+    fn precedes(&self, next: &Self) -> bool {
+        self.seq + 1 == next.seq && self.heard == next.heard && self.queue == next.queue && self.user == next.user
+    }
+}
+
 /// Which log has grown, by which job.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grown {

@@ -15,30 +15,37 @@ local entries, bytes, more = {}, 0, 0
 local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], string.format('%.0f', oldest), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 if old[2] then floor = math.max(floor, tonumber(old[2])) end
 
-local function add(entry)
-  entries[#entries + 1] = entry
-  bytes = bytes + #entry
+-- Adds the entries of a range, as many as there is room for; gives whether there is room for others.
+local function add(from, to)
+  local some = 1
+  while true do
+    some = math.min(some, max - #entries)
+    local found = redis.call('ZRANGEBYSCORE', KEYS[1], from, to, 'LIMIT', '0', string.format('%d', some))
+    for _, entry in ipairs(found) do
+      entries[#entries + 1] = entry
+      bytes = bytes + #entry
+      if #entries >= max or bytes >= max_bytes then return false end
+    end
+    if #found < some then return true end
+    from, some = '(' .. found[some]:match('^%d+'), some * 2
+  end
 end
 
+local from, room = math.max(after, oldest) + 1, true
 if KEYS[3] then
-  local from = '(' .. string.format('%.0f', math.max(after, oldest))
-  local seqs = redis.call('ZRANGEBYSCORE', KEYS[3], from, ARGV[5] or '+inf', 'LIMIT', 0, max + 1)
-  for i, seq in ipairs(seqs) do
-    if i > max or bytes >= max_bytes then
-      more = 1
-      break
-    end
-    local found = redis.call('ZRANGEBYSCORE', KEYS[1], seq, seq)
-    if found[1] then add(found[1]) end
+  local to = tonumber(ARGV[5]) or math.huge
+  local ranges = redis.call('ZRANGEBYSCORE', KEYS[3], string.format('%.0f', from), '+inf', 'LIMIT', '0', ARGV[2])
+  for _, range in ipairs(ranges) do
+    local first, last = range:match('^(%d+)-(%d+)$')
+    first, last = math.max(first, from), math.min(last, to)
+    if first > to or not room then break end
+    room = add(string.format('%.0f', first), string.format('%.0f', last))
   end
 else
-  local from = '(' .. string.format('%.0f', math.max(after, oldest))
-  while #entries < max and bytes < max_bytes do
-    local found = redis.call('ZRANGEBYSCORE', KEYS[1], from, '+inf', 'LIMIT', 0, 1)
-    if not found[1] then break end
-    add(found[1])
-    from = '(' .. found[1]:match('^%d+')
-  end
-  more = redis.call('ZCOUNT', KEYS[1], from, '+inf') > 0 and 1 or 0
+  room = add(string.format('%.0f', from), '+inf')
+end
+if not room then
+  -- What comes after `to` counts as well: then the next page is empty.
+  more = redis.call('ZCOUNT', KEYS[3] or KEYS[1], '(' .. entries[#entries]:match('^%d+'), '+inf') > 0 and 1 or 0
 end
 return {epoch, last, floor, entries, more}

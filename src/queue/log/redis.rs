@@ -144,8 +144,10 @@ impl OutcomeLog for RedisLog {
         let mut call = MARK.prepare_invoke();
         call.arg(&self.keys.state).arg(&self.keys.unheard);
         call.arg(&self.keys.channel).arg(&*self.keys.process);
-        for Mark { user, queue, seq, heard } in marks {
-            call.arg(&**user).arg(&**queue).arg(*seq).arg(*heard);
+        for range in marks.chunk_by(Mark::precedes) {
+            let [Mark { user, queue, seq, heard }, ..] = range else { continue };
+            let last = range.last().map_or(*seq, |mark| mark.seq);
+            call.arg(&**user).arg(&**queue).arg(*seq).arg(last).arg(*heard);
         }
         Ok(call.invoke_async(&mut self.redis.clone()).await?)
     }
