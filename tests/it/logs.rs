@@ -7,7 +7,7 @@ use octavo::{
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Inbox, Lease, Settled, Settlement, Verdict,
+        Inbox, Job, Settled, Settlement, Verdict,
         apalis::ApalisQueue,
         connect,
         embedded::EmbeddedQueue,
@@ -53,19 +53,30 @@ fn long() -> config::Queue {
 impl Fixture {
     /// Has a job of `user` done, and gives its id and the place of its outcome.
     async fn done(&self, user: &str, message: &str) -> (String, Place) {
-        let id = self.queue.push(b"{}".to_vec()).await.unwrap();
-        let job = self.queue.claim(&new_lease(), room(1, true)).await.unwrap().jobs.remove(0);
-        let settlement = Settlement {
-            id: job.id.clone(),
-            lease: Lease::clone(&job.lease),
+        self.done_together(user, &[message]).await.remove(0)
+    }
+
+    /// Has jobs of `user` done in one step, each with a message of its own.
+    async fn done_together(&self, user: &str, messages: &[&str]) -> Vec<(String, Place)> {
+        for _ in messages {
+            self.queue.push(b"{}".to_vec()).await.unwrap();
+        }
+        let jobs = self.queue.claim(&new_lease(), room(messages.len(), true)).await.unwrap().jobs;
+        assert_eq!(jobs.len(), messages.len());
+        let settlement = |(job, message): (Job, &&str)| Settlement {
+            id: job.id,
+            lease: job.lease,
             verdict: Verdict::Done,
             options: job.options,
-            outcome: Some(Outcome::failure(user.to_owned(), message).unwrap()),
+            outcome: Some(Outcome::failure(user.to_owned(), *message).unwrap()),
         };
-        match self.queue.settle(&[settlement]).await.unwrap().remove(0) {
-            Settled::Logged(place) => (id, place),
+        let batch: Vec<_> = jobs.into_iter().zip(messages).map(settlement).collect();
+        let settled = self.queue.settle(&batch).await.unwrap();
+        let place = |(settlement, settled): (Settlement, Settled)| match settled {
+            Settled::Logged(place) => (settlement.id, place),
             other => panic!("{other:?}"),
-        }
+        };
+        batch.into_iter().zip(settled).map(place).collect()
     }
 
     async fn after(&self, user: &str, seq: Seq) -> Vec<String> {
@@ -74,14 +85,21 @@ impl Fixture {
     }
 
     async fn unheard(&self, user: &str, queue: &str) -> Vec<String> {
-        let which = Which::Unheard { queue, after: 0, to: None };
-        let page = self.log.read(user, which).await.unwrap();
+        self.unheard_to(user, queue, None).await
+    }
+
+    async fn unheard_to(&self, user: &str, queue: &str, to: Option<Seq>) -> Vec<String> {
+        let page = self.log.read(user, Which::Unheard { queue, after: 0, to }).await.unwrap();
         page.entries.into_iter().map(|entry| entry.job).collect()
     }
 
     async fn mark(&self, user: &str, seq: Seq, heard: bool) {
-        let mark = Mark { user: user.into(), queue: NAME.into(), seq, heard };
-        self.log.mark(&[mark]).await.unwrap();
+        self.mark_all(user, &[seq], heard).await;
+    }
+
+    async fn mark_all(&self, user: &str, seqs: &[Seq], heard: bool) {
+        let mark = |&seq| Mark { user: user.into(), queue: NAME.into(), seq, heard };
+        self.log.mark(&seqs.iter().map(mark).collect::<Vec<_>>()).await.unwrap();
     }
 }
 
@@ -126,6 +144,77 @@ async fn what_was_heard_is_not_unheard_until_it_turns_out_that_it_was_not() {
         on.mark("nobody", 7, false).await;
         on.mark("u1", 7, true).await;
         assert!(on.unheard("nobody", NAME).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn of_outcomes_that_came_together_each_is_heard_for_itself() {
+    for on in on_both(&long()).await {
+        on.done("u1", "before").await;
+        let done = on.done_together("u1", &["told"; 9]).await;
+        let (jobs, seqs): (Vec<_>, Vec<_>) = done.into_iter().map(|(job, place)| (job, place.seq)).unzip();
+        let (after, last) = on.done("u1", "after").await;
+        let heard = on.unheard("u1", NAME).await.remove(0);
+        assert_eq!(on.unheard_to("u1", NAME, Some(seqs[2])).await, [&[heard], &jobs[..3]].concat());
+        on.mark("u1", on.log.read("u1", Which::After(0)).await.unwrap().entries[0].seq, true).await;
+
+        let is_unheard = async |left: &[usize]| {
+            let left: Vec<_> = left.iter().map(|n| jobs[*n].clone()).chain([after.clone()]).collect();
+            assert_eq!(on.unheard("u1", NAME).await, left);
+        };
+        is_unheard(&[0, 1, 2, 3, 4, 5, 6, 7, 8]).await;
+        on.mark_all("u1", &seqs[3..5], true).await;
+        is_unheard(&[0, 1, 2, 5, 6, 7, 8]).await;
+        on.mark_all("u1", &seqs[3..5], true).await;
+        on.mark_all("u1", &[seqs[0], seqs[8]], true).await;
+        is_unheard(&[1, 2, 5, 6, 7]).await;
+        // What was heard in part, and what was not heard already.
+        on.mark_all("u1", &seqs[2..6], false).await;
+        is_unheard(&[1, 2, 3, 4, 5, 6, 7]).await;
+        on.mark_all("u1", &seqs, true).await;
+        is_unheard(&[]).await;
+        on.mark_all("u1", &seqs[7..], false).await;
+        is_unheard(&[7, 8]).await;
+        on.mark_all("u1", &[&seqs[7..], &[last.seq]].concat(), true).await;
+        assert!(on.unheard("u1", NAME).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn outcomes_that_came_together_are_read_from_any_of_them_on() {
+    let (small, large) = ("x".repeat(10), "x".repeat(7000));
+    let messages: Vec<_> = (0..250).map(|n| if n % 9 == 7 { &*large } else { &*small }).collect();
+    for on in on_both(&config::Queue { outcome_bytes: 10_000_000, ..long() }).await {
+        let (jobs, places): (Vec<_>, Vec<_>) = on.done_together("u1", &messages).await.into_iter().unzip();
+        let mut before = 0;
+        for place in &places {
+            assert!(place.before == before && place.seq > before);
+            before = place.seq;
+        }
+        for n in [0, 6, 7, 98, 99, 100, 200, 248, 249] {
+            let page = on.log.read("u1", Which::After(places[n].seq)).await.unwrap();
+            let read: Vec<_> = page.entries.iter().map(|entry| entry.job.clone()).collect();
+            assert_eq!(read, jobs[n + 1..][..read.len()]);
+            assert_eq!((read.len(), page.more), (PAGE.min(249 - n), n + 1 + PAGE < 250), "after {n}");
+            for (entry, message) in page.entries.iter().zip(&messages[n + 1..]) {
+                assert_eq!(entry.profile.get(), format!(r#"{{"Message":"{message}","Status":false}}"#));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_many_that_came_together_the_newest_stay_as_far_as_they_fit() {
+    for on in on_both(&long()).await {
+        let messages = vec!["x".repeat(2_000); 70];
+        let messages: Vec<_> = messages.iter().map(|message| &**message).collect();
+        let (jobs, places): (Vec<_>, Vec<_>) = on.done_together("u1", &messages).await.into_iter().unzip();
+        let page = on.log.read("u1", Which::After(0)).await.unwrap();
+        let kept: Vec<_> = page.entries.iter().map(|entry| entry.job.clone()).collect();
+        assert!((40..50).contains(&kept.len()), "{} of 2 kB fit into 100 kB", kept.len());
+        assert_eq!(kept, jobs[70 - kept.len()..]);
+        assert_eq!((page.floor, page.last), (places[69 - kept.len()].seq, places[69].seq));
+        assert_eq!(on.unheard("u1", NAME).await, kept);
     }
 }
 

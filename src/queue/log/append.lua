@@ -1,8 +1,12 @@
 -- Stands before the scripts that end claims: the log of outcomes, one for each user.
--- A log has: its entries, a zset of `<seq>\n<queue>\n<length of job id>\n<job id><profile>` by seq; its state, packed: epoch,
--- seq (of the last entry), floor (seq of the last that was dropped), bytes, oldest (no entry has a lower seq); and for each
--- queue what nobody has heard yet, a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, none within
+-- A log has: its entries, in chunks, a zset of `<first seq>\n<queue>\n`, then for each entry, whose seq is one more than the
+-- one before, `<length of job id>,<length of profile>:<job id><profile>`, by the seq of the last; its state, packed: epoch,
+-- seq (of the last entry), floor (seq of the last that was dropped), bytes, oldest (no chunk ends at a lower seq); and for
+-- each queue what nobody has heard yet, a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, none within
 -- another. A seq is the time in µs, or one more than the last: what one script appends to a log is one range.
+
+-- A chunk has so many entries at the most, or bytes, unless a single one has more.
+local CHUNK, CHUNK_BYTES = 100, 65536
 
 -- What was noted: for each user job, profile, row, and so on; and for all, user, job, and so on.
 local users, outcomes, logged = {}, {}, {}
@@ -20,18 +24,18 @@ local function outcome(user, job, profile, row)
   logged[n + 1], logged[n + 2] = user, job
 end
 
--- Drops the oldest entries that are too old or too large in all, when some were `added`. Returns floor, bytes and oldest as
--- they are then. Cost grows with what is dropped, which is read, for its size: each entry once, and no more than a whole log.
+-- Drops the oldest chunks that are too old or too large in all, when some were `added`. Returns floor, bytes and oldest as
+-- they are then. Cost grows with what is dropped, which is read, for its size: each chunk once, and no more than a whole log.
 local function drop(log, user, added, floor, bytes, too_old)
   local entries, some, queues, oldest = log.entries .. user, added, {}, nil
   while not oldest do
-    local first = redis.call('ZRANGE', entries, '0', tostring(some))
+    local chunks = redis.call('ZRANGE', entries, '0', tostring(some), 'WITHSCORES')
     local gone = 0
-    for _, entry in ipairs(first) do
-      local seq, queue = entry:match('^(%d+)\n([^\n]*)')
-      oldest = tonumber(seq)
+    for i = 1, #chunks, 2 do
+      oldest = tonumber(chunks[i + 1])
       if bytes <= log.max and oldest > too_old then break end
-      gone, floor, bytes, queues[queue], oldest = gone + 1, oldest, bytes - #entry, true, nil
+      queues[chunks[i]:match('\n([^\n]*)')] = true
+      gone, floor, bytes, oldest = gone + 1, oldest, bytes - #chunks[i], nil
     end
     if gone == 0 then break end
     redis.call('ZREMRANGEBYRANK', entries, '0', tostring(gone - 1))
@@ -50,34 +54,38 @@ end
 -- now   the time, µs
 local function append(log, queue, now, settled)
   if #users == 0 then return end
-  local keys, lengths = {}, {}
+  local keys, heads = {}, {}
   for i, user in ipairs(users) do keys[i] = log.state .. user end
   local states = redis.call('MGET', unpack(keys))
-  local too_old = now - log.ttl * 1000
+  local too_old, chunk_bytes = now - log.ttl * 1000, math.min(CHUNK_BYTES, log.max / 8)
   for i, user in ipairs(users) do
     local epoch, seq, floor, bytes, oldest = log.epoch, 0, 0, 0, 0
     if states[i] then epoch, seq, floor, bytes, oldest = cmsgpack.unpack(states[i]) end
-    local own, rows, n = outcomes[user], {}, 0
-    for at = 1, #own, 3 do
-      local job, profile, row = own[at], own[at + 1], own[at + 2] * 3
-      local before = seq
-      seq = math.max(seq + 1, now)
-      local text, length = string.format('%d', seq), lengths[#job]
-      settled[row - 2], settled[row - 1], settled[row] = text, before, epoch
-      if not length then
-        length = '\n' .. queue .. '\n' .. #job .. '\n'
-        lengths[#job] = length
-      end
-      local entry = text .. length .. job .. profile
-      bytes = bytes + #entry
-      rows[n + 1], rows[n + 2] = text, entry
-      n = n + 2
+    local own, chunks, at, first, last = outcomes[user], {}, 1, nil, nil
+    while at <= #own do
+      last = string.format('%d', math.max(seq + 1, now))
+      first = first or last
+      local chunk, n, size = {last, '\n', queue, '\n'}, 4, 0
+      repeat
+        local job, profile, row = own[at], own[at + 1], own[at + 2] * 3
+        local lengths = #job * 4294967296 + #profile
+        local head = heads[lengths] or string.format('%d,%d:', #job, #profile)
+        heads[lengths] = head
+        chunk[n + 1], chunk[n + 2], chunk[n + 3] = head, job, profile
+        n, size, at = n + 3, size + #job + #profile, at + 3
+        settled[row - 1], seq = seq, math.max(seq + 1, now)
+        settled[row - 2], settled[row] = seq, epoch
+      until at > #own or n > CHUNK * 3 or size + #own[at] + #own[at + 1] > chunk_bytes
+      if n > 7 then last = string.format('%d', seq) end
+      local text = table.concat(chunk)
+      bytes = bytes + #text
+      chunks[#chunks + 1], chunks[#chunks + 2] = last, text
     end
     local entries, unheard = log.entries .. user, log.unheard .. queue .. ':' .. user
-    redis.call('ZADD', entries, unpack(rows))
-    redis.call('ZADD', unheard, rows[n - 1], rows[1] .. '-' .. rows[n - 1])
+    redis.call('ZADD', entries, unpack(chunks))
+    redis.call('ZADD', unheard, last, first .. '-' .. last)
     if bytes > log.max or oldest <= too_old then
-      floor, bytes, oldest = drop(log, user, n / 2, floor, bytes, too_old)
+      floor, bytes, oldest = drop(log, user, #chunks / 2, floor, bytes, too_old)
     end
     redis.call('PEXPIRE', entries, log.ttl)
     redis.call('PEXPIRE', unheard, log.ttl)

@@ -3,12 +3,12 @@
 --       then for each range of outcomes, at most 1,000: user, queue, first seq, last seq, 1 if they were heard
 -- Of outcomes that are no longer kept nothing is noted.
 
--- Takes out of the ranges of `unheard` what is within this one.
+-- Takes out of the ranges of `unheard` what is within this one: most often it is one of them.
 local function take(unheard, first, last)
   if redis.call('ZREM', unheard, first .. '-' .. last) == 1 then return end
   while true do
-    local range, to = unpack(redis.call('ZRANGEBYSCORE', unheard, first, '+inf', 'WITHSCORES', 'LIMIT', '0', '1'))
-    local from = range and range:match('^%d+')
+    local range = redis.call('ZRANGEBYSCORE', unheard, first, '+inf', 'LIMIT', '0', '1')[1]
+    local from, to = (range or ''):match('^(%d+)-(%d+)$')
     if not range or tonumber(from) > tonumber(last) then return end
     redis.call('ZREM', unheard, range)
     if tonumber(from) < tonumber(first) then
@@ -16,7 +16,7 @@ local function take(unheard, first, last)
       redis.call('ZADD', unheard, before, from .. '-' .. before)
     end
     if tonumber(to) > tonumber(last) then
-      redis.call('ZADD', unheard, to, string.format('%d-%d', last + 1, to))
+      redis.call('ZADD', unheard, to, string.format('%d', last + 1) .. '-' .. to)
     end
   end
 end

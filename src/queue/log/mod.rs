@@ -93,7 +93,10 @@ pub struct Mark {
 impl Mark {
     /// Whether `next` says the same of the next place, in the same queue's outcomes.
     fn precedes(&self, next: &Self) -> bool {
-        self.seq + 1 == next.seq && self.heard == next.heard && self.queue == next.queue && self.user == next.user
+        self.seq + 1 == next.seq
+            && self.heard == next.heard
+            && self.queue == next.queue
+            && self.user == next.user
     }
 }
 

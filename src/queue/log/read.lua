@@ -2,7 +2,8 @@
 -- KEYS  1 entries (zset)  2 state (packed)  3 only what nobody has heard of a queue (zset), or nothing; see append.lua
 -- ARGV  1 how old an entry may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
 --       4 only those after this seq  5 with a queue: none after this seq, or nothing
--- Returns {epoch or '', seq of the last, seq of the last that is too old or was dropped, entries, 1 if there are more}.
+-- Returns {epoch or '', seq of the last, seq of the last that is too old or was dropped, entries, 1 if there are more}; an
+-- entry is four: seq, queue, job id, profile.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -11,41 +12,51 @@ local max, max_bytes, after = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local state = redis.call('GET', KEYS[2])
 local epoch, last, floor = '', 0, 0
 if state then epoch, last, floor = cmsgpack.unpack(state) end
-local entries, bytes, more = {}, 0, 0
-local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], string.format('%.0f', oldest), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local entries, count, bytes, more = {}, 0, 0, 0
+local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], string.format('%.0f', oldest), '-inf', 'WITHSCORES', 'LIMIT', '0', '1')
 if old[2] then floor = math.max(floor, tonumber(old[2])) end
 
--- Adds the entries of a range, as many as there is room for; gives whether there is room for others.
+-- Adds the entries of a range, as many as there is room for; gives the seq of the last if there is no room for others.
 local function add(from, to)
-  local some = 1
+  local at, some = string.format('%.0f', from), 1
   while true do
-    some = math.min(some, max - #entries)
-    local found = redis.call('ZRANGEBYSCORE', KEYS[1], from, to, 'LIMIT', '0', string.format('%d', some))
-    for _, entry in ipairs(found) do
-      entries[#entries + 1] = entry
-      bytes = bytes + #entry
-      if #entries >= max or bytes >= max_bytes then return false end
+    some = math.min(some, max - count)
+    local chunks = redis.call('ZRANGEBYSCORE', KEYS[1], at, '+inf', 'LIMIT', '0', string.format('%d', some))
+    for _, chunk in ipairs(chunks) do
+      local seq, queue, head = chunk:match('^(%d+)\n([^\n]*)\n()')
+      seq = tonumber(seq)
+      while head <= #chunk do
+        local job, profile, start = chunk:match('^(%d+),(%d+):()', head)
+        local middle, n = start + job, count * 4
+        head = middle + profile
+        if seq > to then return nil end
+        if seq >= from then
+          entries[n + 1], entries[n + 2] = seq, queue
+          entries[n + 3], entries[n + 4] = chunk:sub(start, middle - 1), chunk:sub(middle, head - 1)
+          count, bytes = count + 1, bytes + head - start
+          if count >= max or bytes >= max_bytes then return seq end
+        end
+        seq = seq + 1
+      end
+      at = string.format('(%.0f', seq - 1)
     end
-    if #found < some then return true end
-    from, some = '(' .. found[some]:match('^%d+'), some * 2
+    if #chunks < some then return nil end
+    some = some * 2
   end
 end
 
-local from, room = math.max(after, oldest) + 1, true
+local from, full = math.max(after, oldest) + 1, nil
 if KEYS[3] then
   local to = tonumber(ARGV[5]) or math.huge
   local ranges = redis.call('ZRANGEBYSCORE', KEYS[3], string.format('%.0f', from), '+inf', 'LIMIT', '0', ARGV[2])
   for _, range in ipairs(ranges) do
     local first, last = range:match('^(%d+)-(%d+)$')
-    first, last = math.max(first, from), math.min(last, to)
-    if first > to or not room then break end
-    room = add(string.format('%.0f', first), string.format('%.0f', last))
+    if full or tonumber(first) > to then break end
+    full = add(math.max(first, from), math.min(last, to))
   end
 else
-  room = add(string.format('%.0f', from), '+inf')
+  full = add(from, math.huge)
 end
-if not room then
-  -- What comes after `to` counts as well: then the next page is empty.
-  more = redis.call('ZCOUNT', KEYS[3] or KEYS[1], '(' .. entries[#entries]:match('^%d+'), '+inf') > 0 and 1 or 0
-end
+-- What comes after `to` counts as well: the next page is empty then.
+if full then more = redis.call('ZCOUNT', KEYS[3] or KEYS[1], string.format('(%.0f', full), '+inf') > 0 and 1 or 0 end
 return {epoch, last, floor, entries, more}

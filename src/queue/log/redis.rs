@@ -78,12 +78,39 @@ impl Keys {
         user: &str,
         seq: Seq,
     ) -> RedisResult<Option<Entry>> {
-        let entries = format!("{}{user}", self.entries);
-        let found: Vec<Vec<u8>> =
-            redis::cmd("ZRANGEBYSCORE").arg(entries).arg(seq).arg(seq).query_async(redis).await?;
-        Ok(found.into_iter().next().and_then(parse))
+        let page = self.read(redis, user, Which::After(seq - 1), 1).await?;
+        Ok(page.entries.into_iter().find(|entry| entry.seq == seq))
+    }
+
+    /// Reads a part of a user's log, so many outcomes at the most.
+    async fn read(
+        &self,
+        redis: &mut Connection,
+        user: &str,
+        which: Which<'_>,
+        most: usize,
+    ) -> RedisResult<Page> {
+        let mut call = READ.prepare_invoke();
+        call.key(format!("{}{user}", self.entries)).key(format!("{}{user}", self.state));
+        if let Which::Unheard { queue, .. } = which {
+            call.key(format!("{}{queue}:{user}", self.unheard));
+        }
+        call.arg(self.ttl.as_millis()).arg(most).arg(PAGE_BYTES);
+        match which {
+            Which::After(after) => call.arg(after),
+            Which::Unheard { after, to, .. } => call.arg(after).arg(to),
+        };
+        let (epoch, last, floor, rows, more): (String, Seq, Seq, Vec<Logged>, bool) =
+            call.invoke_async(redis).await?;
+        let entry = |(seq, queue, job, profile): Logged| {
+            Some(Entry { seq, queue, job, profile: RawValue::from_string(profile).ok()? })
+        };
+        Ok(Page { epoch, last, floor, entries: rows.into_iter().filter_map(entry).collect(), more })
     }
 }
+
+/// An entry: its place, queue, job, and what the user is told.
+type Logged = (Seq, String, String, String);
 
 /// What a script that ends claims gives for one job: not ours, settled, or its place in the log.
 pub(in crate::queue) type Row = (i64, Seq, String);
@@ -124,20 +151,7 @@ impl RedisLog {
 #[async_trait]
 impl OutcomeLog for RedisLog {
     async fn read(&self, user: &str, which: Which<'_>) -> Result<Page, QueueError> {
-        let mut call = READ.prepare_invoke();
-        call.key(format!("{}{user}", self.keys.entries)).key(format!("{}{user}", self.keys.state));
-        if let Which::Unheard { queue, .. } = which {
-            call.key(format!("{}{queue}:{user}", self.keys.unheard));
-        }
-        call.arg(self.keys.ttl.as_millis()).arg(PAGE).arg(PAGE_BYTES);
-        match which {
-            Which::After(after) => call.arg(after),
-            Which::Unheard { after, to, .. } => call.arg(after).arg(to),
-        };
-        let (epoch, last, floor, entries, more): (String, Seq, Seq, Vec<Vec<u8>>, bool) =
-            call.invoke_async(&mut self.redis.clone()).await?;
-        let entries = entries.into_iter().filter_map(parse).collect();
-        Ok(Page { epoch, last, floor, entries, more })
+        Ok(self.keys.read(&mut self.redis.clone(), user, which, PAGE).await?)
     }
 
     async fn mark(&self, marks: &[Mark]) -> Result<(), QueueError> {
@@ -151,15 +165,4 @@ impl OutcomeLog for RedisLog {
         }
         Ok(call.invoke_async(&mut self.redis.clone()).await?)
     }
-}
-
-/// An entry as append.lua writes it.
-fn parse(entry: Vec<u8>) -> Option<Entry> {
-    let entry = String::from_utf8(entry).ok()?;
-    let mut parts = entry.splitn(4, '\n');
-    let seq = parts.next()?.parse().ok()?;
-    let queue = parts.next()?.to_owned();
-    let length = parts.next()?.parse().ok()?;
-    let (job, profile) = parts.next()?.split_at_checked(length)?;
-    Some(Entry { seq, queue, job: job.to_owned(), profile: RawValue::from_string(profile.to_owned()).ok()? })
 }
