@@ -68,7 +68,7 @@ impl Fixture {
             lease: job.lease,
             verdict: Verdict::Done,
             options: job.options,
-            outcome: Some(Outcome::failure(user.to_owned(), *message).unwrap()),
+            outcome: Some(Outcome::failure(user.to_owned(), message).unwrap()),
         };
         let batch: Vec<_> = jobs.into_iter().zip(messages).map(settlement).collect();
         let settled = self.queue.settle(&batch).await.unwrap();

@@ -449,8 +449,49 @@ async fn a_drained_queue_leaves_only_outcomes_in_redis() {
     }
     assert!(claim(&queue, 1).await.jobs.is_empty());
     let mut left: Vec<String> = redis.keys(format!("{name}:*")).await.unwrap();
-    left.retain(|key| !key.contains(":outcome:"));
+    left.retain(|key| !key.contains(":places"));
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn an_outcome_is_found_for_its_time_at_least_and_then_forgotten_with_all_of_its_time() {
+    let OnRedis { queue, mut redis, name } = with_redis().await;
+    let [places, old, since] = ["places", "places:old", "places:since"].map(|key| format!("{name}:{key}"));
+    let done = async |redis: &mut Connection| {
+        // As if this were later.
+        let _: () = redis.set(&since, 1).await.unwrap();
+        let id = push_one(&queue).await;
+        assert!(settle(&queue, &claim_one(&queue).await, Verdict::Done, Some("u1")).await);
+        id
+    };
+    let is_found = async |id: &str| queue.inbox().look(id).await.unwrap().is_some();
+    let first = done(&mut redis).await;
+    assert!(is_found(&first).await);
+    let second = done(&mut redis).await;
+    assert!(is_found(&first).await && is_found(&second).await);
+    let third = done(&mut redis).await;
+    assert!(!is_found(&first).await && is_found(&second).await && is_found(&third).await);
+
+    queue.rescue().await.unwrap();
+    assert!(is_found(&second).await, "what was written to lately stays");
+    let _: () = redis.set(&since, 1).await.unwrap();
+    queue.rescue().await.unwrap();
+    let left: usize = redis.exists(&[places, old]).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_too_old_is_not_found() {
+    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
+    let ttl = Duration::from_secs(2);
+    let limits = octavo::config::Queue { outcome_ttl: ttl, ..limits(&(unique("it") + ":"), LONG) };
+    let log = RedisLog::new(redis.clone(), &limits);
+    let queue = Fixture::of(Arc::new(ApalisQueue::new(NAME, redis, &limits, &log)), None);
+    let id = push_one(&queue).await;
+    assert!(settle(&queue, &claim_one(&queue).await, Verdict::Done, Some("u1")).await);
+    assert!(queue.inbox().look(&id).await.unwrap().is_some());
+    let gone = async || queue.inbox().look(&id).await.unwrap().is_none().then_some(());
+    until("it is too old", gone).await;
 }
 
 #[tokio::test]

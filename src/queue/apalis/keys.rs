@@ -16,8 +16,12 @@ pub(super) struct Keys {
     pub leases: String,
     /// List of what the last claim of this process gave: `<queue>:claim:<process>`.
     pub claim: String,
-    /// Prefix of where a job's outcome stands, `<place> <user>`: `<queue>:outcome:<id>`.
-    pub outcome: String,
+    /// Hash of where outcomes stand, `<place> <user>`, by job.
+    pub places: String,
+    /// That of the time before.
+    pub old_places: String,
+    /// Since when `places` is written to, in milliseconds.
+    pub places_since: String,
     /// Prefix of an idempotency key, which all queues share: `<prefix>octavo:key:<hash>`.
     pub once: String,
 }
@@ -33,7 +37,9 @@ impl Keys {
             meta: layout.job_meta_hash() + ":",
             leases: ours("leases"),
             claim: ours(&format!("claim:{process}")),
-            outcome: ours("outcome:"),
+            places: ours("places"),
+            old_places: ours("places:old"),
+            places_since: ours("places:since"),
             once: format!("{prefix}octavo:key:"),
         }
     }

@@ -3,31 +3,44 @@
 use super::ApalisQueue;
 use crate::{
     outcome::Outcome,
-    queue::{Look, State},
+    queue::{Look, State, log::Seq},
 };
 use redis::RedisResult;
 
-/// Data, status in `meta`, time in `scheduled`, where its outcome stands, the time, data of a dead letter.
-type Row = (Option<Vec<u8>>, Option<String>, Option<f64>, Option<String>, (u64, u64), Option<Vec<u8>>);
+/// Data, status in `meta`, time in `scheduled`, where its outcome stands, or stood before, the time, data of a dead letter.
+type Row = (
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<f64>,
+    Option<String>,
+    Option<String>,
+    (u64, u64),
+    Option<Vec<u8>>,
+);
 
 pub(super) async fn look(queue: &ApalisQueue, id: &str) -> RedisResult<Option<Look>> {
     let keys = &queue.keys;
     let mut redis = queue.redis();
-    let (data, status, due, place, (seconds, _), dead): Row = redis::pipe()
+    let (data, status, due, place, old_place, (seconds, micros), dead): Row = redis::pipe()
         .hget(&keys.data, id)
         .hget(format!("{}{id}", keys.meta), "status")
         .zscore(&keys.scheduled, id)
-        .get(format!("{}{id}", keys.outcome))
+        .hget(&keys.places, id)
+        .hget(&keys.old_places, id)
         .cmd("TIME")
         .hget(queue.letters.letter(id), "data")
         .query_async(&mut redis)
         .await?;
-    let place = place.as_deref().and_then(|place| place.split_once(' '));
-    let outcome = match place.and_then(|(seq, user)| Some((seq.parse().ok()?, user))) {
+    let place = place.or(old_place).and_then(|place| {
+        let (seq, user) = place.split_once(' ')?;
+        Some((seq.parse().ok()?, user.to_owned()))
+    });
+    let now = Seq::try_from(seconds * 1_000_000 + micros).unwrap_or(Seq::MAX);
+    let outcome = match place.filter(|(seq, _)| queue.log.keeps(*seq, now)) {
         None => None,
-        Some((seq, user)) => match queue.log.entry(&mut redis, user, seq).await? {
-            Some(entry) => Some(Outcome { user: user.to_owned(), profile: entry.profile }),
-            None => Outcome::resync(user.to_owned()).ok(),
+        Some((seq, user)) => match queue.log.entry(&mut redis, &user, seq).await? {
+            Some(entry) => Some(Outcome { user, profile: entry.profile }),
+            None => Outcome::resync(user).ok(),
         },
     };
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]

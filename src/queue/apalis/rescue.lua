@@ -1,11 +1,16 @@
 -- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted.
--- KEYS  1 active (list)  2 leases (zset, ms)  3 data (hash)  4 letters (zset, serial)  5 last serial
--- ARGV  1 prefix of meta hashes  2 how many at the most  3 prefix of letters  4 how long letters are kept, ms
+-- KEYS  1 active (list)  2 leases (zset, ms)  3 data (hash)
+--       4 places of outcomes (hash)  5 those of the time before (hash)  6 since when 4 is written to, ms
+--       7 letters (zset, serial)  8 last serial
+-- ARGV  1 prefix of meta hashes  2 how many at the most  3 how long outcomes are kept, ms  4 prefix of letters
+--       5 how long letters are kept, ms
 -- Returns how many.
 
-local letters = {set = KEYS[4], last = KEYS[5], prefix = ARGV[3], ttl = ARGV[4]}
+local letters = {set = KEYS[7], last = KEYS[8], prefix = ARGV[4], ttl = ARGV[5]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- All of them are too old. They would expire, but Redis would stand still meanwhile.
+if now - (redis.call('GET', KEYS[6]) or now) > 2 * ARGV[3] then redis.call('UNLINK', KEYS[4], KEYS[5]) end
 local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[2])
 for i = #ids, 1, -1 do
   local id, meta = ids[i], ARGV[1] .. ids[i]

@@ -15,8 +15,10 @@ pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {
     let mut total = 0;
     loop {
         let mut call = RESCUE.prepare_invoke();
-        call.key(&queue.keys.active).key(&queue.keys.leases).key(&queue.keys.data);
-        call.arg(&queue.keys.meta).arg(BATCH);
+        let keys = &queue.keys;
+        call.key(&keys.active).key(&keys.leases).key(&keys.data);
+        call.key(&keys.places).key(&keys.old_places).key(&keys.places_since);
+        call.arg(&keys.meta).arg(BATCH).arg(queue.log.ttl_ms());
         queue.letters.tell(&mut call);
         let rescued: usize = call.invoke_async(&mut queue.redis()).await?;
         total += rescued;

@@ -1,20 +1,22 @@
 -- Ends claims, and keeps outcomes in the same step.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
---       5 letters (zset, serial)  6 last serial
--- ARGV  1 prefix of meta hashes  2 prefix of where outcomes stand  3 the queue's name
---       4 to 11 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
---       12 prefix of letters  13 how long letters are kept, ms
+--       5 places of outcomes by job id, `<place> <user>` (hash)  6 those of the time before (hash)  7 since when 5 is
+--       written to, ms: as long as an outcome is kept, and then it becomes 6, so that none goes before its time
+--       8 letters (zset, serial)  9 last serial
+-- ARGV  1 prefix of meta hashes  2 the queue's name
+--       3 to 10 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
+--       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait and the error; bury, the reason; release, ''
 -- Returns three for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome, and 0, 0, '' when
 -- the lease is not ours (any more): then nothing was changed.
 
-local prefix, places, queue = ARGV[1], ARGV[2], ARGV[3]
+local prefix, queue = ARGV[1], ARGV[2]
 local log = {
-  entries = ARGV[4], state = ARGV[5], unheard = ARGV[6], ttl = ARGV[7], max = tonumber(ARGV[8]), epoch = ARGV[9],
-  channel = ARGV[10], process = ARGV[11],
+  entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = ARGV[6], max = tonumber(ARGV[7]), epoch = ARGV[8],
+  channel = ARGV[9], process = ARGV[10],
 }
-local letters = {set = KEYS[5], last = KEYS[6], prefix = ARGV[12], ttl = ARGV[13]}
+local letters = {set = KEYS[8], last = KEYS[9], prefix = ARGV[11], ttl = ARGV[12]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local settled, ours, done, metas, told = {}, {}, {}, {}, {}
@@ -38,9 +40,9 @@ local function settle(id, verdict, argument)
   end
 end
 
-local mine, count = {}, (#ARGV - 13) / 6
+local mine, count = {}, (#ARGV - 12) / 6
 for n = 1, count do
-  local i = n * 6 + 8
+  local i = n * 6 + 7
   local id = ARGV[i]
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   if not mine[id] and redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1] then
@@ -57,7 +59,7 @@ if #done > 0 then
   redis.call('DEL', unpack(metas))
 end
 for n = 1, count do
-  local id, _, verdict, argument, user, profile = unpack(ARGV, n * 6 + 8, n * 6 + 13)
+  local id, _, verdict, argument, user, profile = unpack(ARGV, n * 6 + 7, n * 6 + 12)
   if mine[id] == n then
     if verdict ~= 'done' then settle(id, verdict, argument) end
     settled[n * 3 - 2] = 1
@@ -68,7 +70,20 @@ for n = 1, count do
   end
 end
 append(log, queue, time[1] * 1000000 + time[2], settled)
-for _, n in ipairs(told) do
-  redis.call('SET', places .. ARGV[n * 6 + 8], settled[n * 3 - 2] .. ' ' .. ARGV[n * 6 + 12], 'PX', log.ttl)
+if #told > 0 then
+  local since = redis.call('GET', KEYS[7])
+  if not since or now - since > tonumber(log.ttl) then
+    redis.call('UNLINK', KEYS[6])
+    if redis.call('EXISTS', KEYS[5]) == 1 then redis.call('RENAME', KEYS[5], KEYS[6]) end
+    redis.call('SET', KEYS[7], string.format('%d', now), 'PX', 3 * log.ttl)
+  end
+  local places = {}
+  for _, n in ipairs(told) do
+    local i = n * 6 + 7
+    places[#places + 1] = ARGV[i]
+    places[#places + 1] = string.format('%d', settled[n * 3 - 2]) .. ' ' .. ARGV[i + 4]
+  end
+  redis.call('HSET', KEYS[5], unpack(places))
+  redis.call('PEXPIRE', KEYS[5], 3 * log.ttl)
 end
 return settled

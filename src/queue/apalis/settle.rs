@@ -17,7 +17,8 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
     let keys = &queue.keys;
     let mut call = SETTLE.prepare_invoke();
     call.key(&keys.active).key(&keys.scheduled).key(&keys.data).key(&keys.leases);
-    call.arg(&keys.meta).arg(&keys.outcome).arg(queue.name);
+    call.key(&keys.places).key(&keys.old_places).key(&keys.places_since);
+    call.arg(&keys.meta).arg(queue.name);
     queue.log.args(&mut call);
     queue.letters.tell(&mut call);
     for Settlement { id, lease, verdict, outcome, .. } in batch {

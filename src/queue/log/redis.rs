@@ -59,7 +59,7 @@ impl Keys {
         call.arg(&self.entries)
             .arg(&self.state)
             .arg(&self.unheard)
-            .arg(self.ttl.as_millis())
+            .arg(self.ttl_ms())
             .arg(self.max_bytes)
             .arg(&*new_lease())
             .arg(&self.channel)
@@ -69,6 +69,16 @@ impl Keys {
     /// The user of an outcome, and what is kept of it.
     pub(in crate::queue) fn kept<'o>(&self, outcome: Option<&'o Outcome>) -> (&'o str, &'o str) {
         outcome.map_or(("", ""), |outcome| (outcome.user.as_str(), outcome.kept(self.max_bytes - HEADER)))
+    }
+
+    /// How long outcomes are kept, in milliseconds.
+    pub(in crate::queue) fn ttl_ms(&self) -> u128 {
+        self.ttl.as_millis()
+    }
+
+    /// Whether an outcome at `seq` is not too old yet, at a time in microseconds.
+    pub(in crate::queue) fn keeps(&self, seq: Seq, now: Seq) -> bool {
+        u128::try_from(now.saturating_sub(seq)).unwrap_or(0) < self.ttl.as_micros()
     }
 
     /// One outcome, if it is kept still.
@@ -95,7 +105,7 @@ impl Keys {
         if let Which::Unheard { queue, .. } = which {
             call.key(format!("{}{queue}:{user}", self.unheard));
         }
-        call.arg(self.ttl.as_millis()).arg(most).arg(PAGE_BYTES);
+        call.arg(self.ttl_ms()).arg(most).arg(PAGE_BYTES);
         match which {
             Which::After(after) => call.arg(after),
             Which::Unheard { after, to, .. } => call.arg(after).arg(to),
