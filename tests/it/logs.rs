@@ -15,6 +15,7 @@ use octavo::{
         new_lease,
     },
 };
+use redis::AsyncCommands;
 use tempfile::TempDir;
 
 use crate::support::{PATIENCE, limits, redis_of, room, servers, unique, until};
@@ -183,24 +184,54 @@ async fn of_outcomes_that_came_together_each_is_heard_for_itself() {
 #[tokio::test]
 async fn outcomes_that_came_together_are_read_from_any_of_them_on() {
     let (small, large) = ("x".repeat(10), "x".repeat(7000));
-    let messages: Vec<_> = (0..250).map(|n| if n % 9 == 7 { &*large } else { &*small }).collect();
-    for on in on_both(&config::Queue { outcome_bytes: 10_000_000, ..long() }).await {
-        let (jobs, places): (Vec<_>, Vec<_>) = on.done_together("u1", &messages).await.into_iter().unzip();
-        let mut before = 0;
-        for place in &places {
-            assert!(place.before == before && place.seq > before);
-            before = place.seq;
-        }
-        for n in [0, 6, 7, 98, 99, 100, 200, 248, 249] {
-            let page = on.log.read("u1", Which::After(places[n].seq)).await.unwrap();
-            let read: Vec<_> = page.entries.iter().map(|entry| entry.job.clone()).collect();
-            assert_eq!(read, jobs[n + 1..][..read.len()]);
-            assert_eq!((read.len(), page.more), (PAGE.min(249 - n), n + 1 + PAGE < 250), "after {n}");
-            for (entry, message) in page.entries.iter().zip(&messages[n + 1..]) {
-                assert_eq!(entry.profile.get(), format!(r#"{{"Message":"{message}","Status":false}}"#));
+    for large_ones in [0, 9] {
+        let size = |n| if large_ones > 0 && n % large_ones == 7 { &*large } else { &*small };
+        let messages: Vec<_> = (0..250).map(size).collect();
+        for on in on_both(&config::Queue { outcome_bytes: 10_000_000, ..long() }).await {
+            let (jobs, places): (Vec<_>, Vec<_>) =
+                on.done_together("u1", &messages).await.into_iter().unzip();
+            let mut before = 0;
+            for place in &places {
+                assert!(place.before == before && place.seq > before);
+                before = place.seq;
+            }
+            for n in [0, 6, 7, 98, 99, 100, 200, 248, 249] {
+                let page = on.log.read("u1", Which::After(places[n].seq)).await.unwrap();
+                let read: Vec<_> = page.entries.iter().map(|entry| entry.job.clone()).collect();
+                assert_eq!(read, jobs[n + 1..][..read.len()]);
+                assert_eq!((read.len(), page.more), (PAGE.min(249 - n), n + 1 + PAGE < 250), "after {n}");
+                for (entry, message) in page.entries.iter().zip(&messages[n + 1..]) {
+                    assert_eq!(entry.profile.get(), format!(r#"{{"Message":"{message}","Status":false}}"#));
+                }
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_hundred_that_came_together_are_one_member_in_redis() {
+    let limits = config::Queue { outcome_bytes: 10_000_000, ..long() };
+    let (on, (_, mut redis)) = (on_redis(&limits).await, connect(redis_of(&servers(&[]))).await.unwrap());
+    for (together, members) in [(100, 1), (101, 2), (250, 3)] {
+        let user = format!("u{together}");
+        on.done_together(&user, &vec!["told"; together]).await;
+        let key = |of: &str| format!("{}octavo:{of}:{user}", limits.prefix);
+        assert_eq!(redis.zcard::<_, usize>(key("log")).await.unwrap(), members, "{together}");
+        assert_eq!(redis.zcard::<_, usize>(key(&format!("unheard:{NAME}"))).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_range_that_nothing_is_left_of_hides_nothing() {
+    let limits = config::Queue { outcome_bytes: 10_000_000, ..long() };
+    let (on, (_, mut redis)) = (on_redis(&limits).await, connect(redis_of(&servers(&[]))).await.unwrap());
+    let (_, first) = on.done("u1", "told").await;
+    let unheard = format!("{}octavo:unheard:{NAME}:u1", limits.prefix);
+    for seq in first.seq + 1..=first.seq + 2 * Seq::try_from(PAGE).unwrap() {
+        let _: () = redis.zadd(&unheard, format!("{seq}-{seq}"), seq).await.unwrap();
+    }
+    let (last, _) = on.done("u1", "told").await;
+    assert_eq!(on.unheard("u1", NAME).await.last(), Some(&last));
 }
 
 #[tokio::test]

@@ -457,39 +457,47 @@ async fn a_drained_queue_leaves_only_outcomes_in_redis() {
 async fn an_outcome_is_found_for_its_time_at_least_and_then_forgotten_with_all_of_its_time() {
     let OnRedis { queue, mut redis, name } = with_redis().await;
     let [places, old, since] = ["places", "places:old", "places:since"].map(|key| format!("{name}:{key}"));
-    let done = async |redis: &mut Connection| {
-        // As if this were later.
-        let _: () = redis.set(&since, 1).await.unwrap();
+    let done = async || {
         let id = push_one(&queue).await;
         assert!(settle(&queue, &claim_one(&queue).await, Verdict::Done, Some("u1")).await);
         id
     };
+    // As if it were later than the places are written to.
+    let later = async |redis: &mut Connection| redis.set::<_, _, ()>(&since, 1).await.unwrap();
     let is_found = async |id: &str| queue.inbox().look(id).await.unwrap().is_some();
-    let first = done(&mut redis).await;
-    assert!(is_found(&first).await);
-    let second = done(&mut redis).await;
-    assert!(is_found(&first).await && is_found(&second).await);
-    let third = done(&mut redis).await;
-    assert!(!is_found(&first).await && is_found(&second).await && is_found(&third).await);
+    let [first, second, third] = [done().await, done().await, done().await];
+    assert!(is_found(&first).await && is_found(&second).await && is_found(&third).await);
+    assert!(!redis.exists::<_, bool>(&old).await.unwrap(), "there is no time before");
+    later(&mut redis).await;
+    let fourth = done().await;
+    assert!(is_found(&first).await && is_found(&third).await && is_found(&fourth).await);
+    for key in [&places, &old, &since] {
+        assert!(redis.pttl::<_, i64>(key).await.unwrap() > 0, "{key} is there for ever");
+    }
+    later(&mut redis).await;
+    let fifth = done().await;
+    assert!(!is_found(&first).await && is_found(&fourth).await && is_found(&fifth).await);
 
     queue.rescue().await.unwrap();
-    assert!(is_found(&second).await, "what was written to lately stays");
-    let _: () = redis.set(&since, 1).await.unwrap();
+    assert!(is_found(&fourth).await, "what was written to lately stays");
+    later(&mut redis).await;
     queue.rescue().await.unwrap();
-    let left: usize = redis.exists(&[places, old]).await.unwrap();
-    assert_eq!(left, 0);
+    assert_eq!(redis.exists::<_, usize>(&[&places, &old]).await.unwrap(), 0);
 }
 
 #[tokio::test]
 async fn an_outcome_that_is_too_old_is_not_found() {
-    let (_, redis) = connect(redis_of(&servers(&[]))).await.unwrap();
+    let (_, mut redis) = connect(redis_of(&servers(&[]))).await.unwrap();
     let ttl = Duration::from_secs(2);
     let limits = octavo::config::Queue { outcome_ttl: ttl, ..limits(&(unique("it") + ":"), LONG) };
     let log = RedisLog::new(redis.clone(), &limits);
-    let queue = Fixture::of(Arc::new(ApalisQueue::new(NAME, redis, &limits, &log)), None);
+    let queue = Fixture::of(Arc::new(ApalisQueue::new(NAME, redis.clone(), &limits, &log)), None);
     let id = push_one(&queue).await;
     assert!(settle(&queue, &claim_one(&queue).await, Verdict::Done, Some("u1")).await);
     assert!(queue.inbox().look(&id).await.unwrap().is_some());
+    // Where it stood is known for longer.
+    let places = format!("{}{NAME}:places", limits.prefix);
+    assert!(redis.persist::<_, bool>(places).await.unwrap());
     let gone = async || queue.inbox().look(&id).await.unwrap().is_none().then_some(());
     until("it is too old", gone).await;
 }

@@ -1,4 +1,5 @@
--- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted.
+-- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted. Forgets places of outcomes that are
+-- all too old.
 -- KEYS  1 active (list)  2 leases (zset, ms)  3 data (hash)
 --       4 places of outcomes (hash)  5 those of the time before (hash)  6 since when 4 is written to, ms
 --       7 letters (zset, serial)  8 last serial
@@ -9,8 +10,9 @@
 local letters = {set = KEYS[7], last = KEYS[8], prefix = ARGV[4], ttl = ARGV[5]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- All of them are too old. They would expire, but Redis would stand still meanwhile.
-if now - (redis.call('GET', KEYS[6]) or now) > 2 * ARGV[3] then redis.call('UNLINK', KEYS[4], KEYS[5]) end
+-- They would expire, but Redis would stand still meanwhile.
+local since = redis.call('GET', KEYS[6])
+if not since or now - since > 2 * ARGV[3] then redis.call('UNLINK', KEYS[4], KEYS[5]) end
 local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[2])
 for i = #ids, 1, -1 do
   local id, meta = ids[i], ARGV[1] .. ids[i]

@@ -2,10 +2,11 @@
 -- A log has: its entries, in chunks, a zset of `<first seq>\n<queue>\n`, then for each entry, whose seq is one more than the
 -- one before, `<length of job id>,<length of profile>:<job id><profile>`, by the seq of the last; its state, packed: epoch,
 -- seq (of the last entry), floor (seq of the last that was dropped), bytes, oldest (no chunk ends at a lower seq); and for
--- each queue what nobody has heard yet, a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, none within
--- another. A seq is the time in µs, or one more than the last: what one script appends to a log is one range.
+-- each queue what nobody has heard yet, a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, which do not
+-- overlap. A seq is the time in µs, or one more than the last: what one script appends to a log is one range.
 
--- A chunk has so many entries at the most, or bytes, unless a single one has more.
+-- A chunk has so many entries at the most, and bytes, or an eighth of a log's, unless a single one has more: a log that is
+-- full loses a whole one.
 local CHUNK, CHUNK_BYTES = 100, 65536
 
 -- What was noted: for each user job, profile, row, and so on; and for all, user, job, and so on.
@@ -25,7 +26,7 @@ local function outcome(user, job, profile, row)
 end
 
 -- Drops the oldest chunks that are too old or too large in all, when some were `added`. Returns floor, bytes and oldest as
--- they are then. Cost grows with what is dropped, which is read, for its size: each chunk once, and no more than a whole log.
+-- they are then. Cost grows with what is dropped, which is read, for its size: and no more than a whole log.
 local function drop(log, user, added, floor, bytes, too_old)
   local entries, some, queues, oldest = log.entries .. user, added, {}, nil
   while not oldest do
@@ -54,7 +55,7 @@ end
 -- now   the time, µs
 local function append(log, queue, now, settled)
   if #users == 0 then return end
-  local keys, heads = {}, {}
+  local keys = {}
   for i, user in ipairs(users) do keys[i] = log.state .. user end
   local states = redis.call('MGET', unpack(keys))
   local too_old, chunk_bytes = now - log.ttl * 1000, math.min(CHUNK_BYTES, log.max / 8)
@@ -65,18 +66,21 @@ local function append(log, queue, now, settled)
     while at <= #own do
       last = string.format('%d', math.max(seq + 1, now))
       first = first or last
-      local chunk, n, size = {last, '\n', queue, '\n'}, 4, 0
+      local chunk, n, size = {last, '\n', queue, '\n'}, 0, 0
+      local head, job_length, profile_length
       repeat
-        local job, profile, row = own[at], own[at + 1], own[at + 2] * 3
-        local lengths = #job * 4294967296 + #profile
-        local head = heads[lengths] or string.format('%d,%d:', #job, #profile)
-        heads[lengths] = head
-        chunk[n + 1], chunk[n + 2], chunk[n + 3] = head, job, profile
-        n, size, at = n + 3, size + #job + #profile, at + 3
+        local job, profile, row, i = own[at], own[at + 1], own[at + 2] * 3, n * 3 + 4
+        -- Most have the same as the one before.
+        if #job ~= job_length or #profile ~= profile_length then
+          job_length, profile_length = #job, #profile
+          head = string.format('%d,%d:', job_length, profile_length)
+        end
+        chunk[i + 1], chunk[i + 2], chunk[i + 3] = head, job, profile
+        n, size, at = n + 1, size + #job + #profile, at + 3
         settled[row - 1], seq = seq, math.max(seq + 1, now)
         settled[row - 2], settled[row] = seq, epoch
-      until at > #own or n > CHUNK * 3 or size + #own[at] + #own[at + 1] > chunk_bytes
-      if n > 7 then last = string.format('%d', seq) end
+      until at > #own or n == CHUNK or size + #own[at] + #own[at + 1] > chunk_bytes
+      if n > 1 then last = string.format('%d', seq) end
       local text = table.concat(chunk)
       bytes = bytes + #text
       chunks[#chunks + 1], chunks[#chunks + 2] = last, text

@@ -1,6 +1,6 @@
 -- Reads a user's log.
 -- KEYS  1 entries (zset)  2 state (packed)  3 only what nobody has heard of a queue (zset), or nothing; see append.lua
--- ARGV  1 how old an entry may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
+-- ARGV  1 how old the last entry of a chunk may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
 --       4 only those after this seq  5 with a queue: none after this seq, or nothing
 -- Returns {epoch or '', seq of the last, seq of the last that is too old or was dropped, entries, 1 if there are more}; an
 -- entry is four: seq, queue, job id, profile.
@@ -8,7 +8,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local oldest = now - ARGV[1] * 1000
-local max, max_bytes, after = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local max, max_bytes, after = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local state = redis.call('GET', KEYS[2])
 local epoch, last, floor = '', 0, 0
 if state then epoch, last, floor = cmsgpack.unpack(state) end
@@ -16,9 +16,10 @@ local entries, count, bytes, more = {}, 0, 0, 0
 local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], string.format('%.0f', oldest), '-inf', 'WITHSCORES', 'LIMIT', '0', '1')
 if old[2] then floor = math.max(floor, tonumber(old[2])) end
 
--- Adds the entries of a range, as many as there is room for; gives the seq of the last if there is no room for others.
-local function add(from, to)
-  local at, some = string.format('%.0f', from), 1
+-- Adds the entries after one seq and up to another, as many as there is room for; gives the seq of the last if there is no
+-- room for others.
+local function add(after, to)
+  local at, some = string.format('(%.0f', math.max(after, oldest)), 1
   while true do
     some = math.min(some, max - count)
     local chunks = redis.call('ZRANGEBYSCORE', KEYS[1], at, '+inf', 'LIMIT', '0', string.format('%d', some))
@@ -30,7 +31,7 @@ local function add(from, to)
         local middle, n = start + job, count * 4
         head = middle + profile
         if seq > to then return nil end
-        if seq >= from then
+        if seq > after then
           entries[n + 1], entries[n + 2] = seq, queue
           entries[n + 3], entries[n + 4] = chunk:sub(start, middle - 1), chunk:sub(middle, head - 1)
           count, bytes = count + 1, bytes + head - start
@@ -45,18 +46,24 @@ local function add(from, to)
   end
 end
 
-local from, full = math.max(after, oldest) + 1, nil
-if KEYS[3] then
-  local to = tonumber(ARGV[5]) or math.huge
-  local ranges = redis.call('ZRANGEBYSCORE', KEYS[3], string.format('%.0f', from), '+inf', 'LIMIT', '0', ARGV[2])
-  for _, range in ipairs(ranges) do
-    local first, last = range:match('^(%d+)-(%d+)$')
-    if full or tonumber(first) > to then break end
-    full = add(math.max(first, from), math.min(last, to))
+-- Adds what nobody has heard, in the same way.
+local function add_unheard(to)
+  local at = string.format('(%.0f', math.max(after, oldest))
+  while true do
+    local ranges = redis.call('ZRANGEBYSCORE', KEYS[3], at, '+inf', 'LIMIT', '0', ARGV[2])
+    for _, range in ipairs(ranges) do
+      local first, last = range:match('^(%d+)-(%d+)$')
+      if tonumber(first) > to then return nil end
+      local full = add(math.max(first - 1, after), math.min(last, to))
+      if full then return full end
+      at = '(' .. last
+    end
+    if #ranges < max then return nil end
   end
-else
-  full = add(from, math.huge)
 end
+
+local full
+if KEYS[3] then full = add_unheard(tonumber(ARGV[5]) or math.huge) else full = add(after, math.huge) end
 -- What comes after `to` counts as well: the next page is empty then.
 if full then more = redis.call('ZCOUNT', KEYS[3] or KEYS[1], string.format('(%.0f', full), '+inf') > 0 and 1 or 0 end
 return {epoch, last, floor, entries, more}

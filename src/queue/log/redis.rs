@@ -169,9 +169,8 @@ impl OutcomeLog for RedisLog {
         call.arg(&self.keys.state).arg(&self.keys.unheard);
         call.arg(&self.keys.channel).arg(&*self.keys.process);
         for range in marks.chunk_by(Mark::precedes) {
-            let [Mark { user, queue, seq, heard }, ..] = range else { continue };
-            let last = range.last().map_or(*seq, |mark| mark.seq);
-            call.arg(&**user).arg(&**queue).arg(*seq).arg(last).arg(*heard);
+            let ([Mark { user, queue, seq, heard }, ..], [.., last]) = (range, range) else { continue };
+            call.arg(&**user).arg(&**queue).arg(*seq).arg(last.seq).arg(*heard);
         }
         Ok(call.invoke_async(&mut self.redis.clone()).await?)
     }
