@@ -431,16 +431,6 @@ async fn metadata_that_a_producer_spoilt_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn scripts_are_loaded_again_after_redis_forgot_them() {
-    let OnRedis { queue, mut redis, .. } = with_redis().await;
-    push_one(&queue).await;
-    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
-    let job = claim_one(&queue).await;
-    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut redis).await.unwrap();
-    assert!(settle(&queue, &job, Verdict::Done, None).await);
-}
-
-#[tokio::test]
 async fn a_drained_queue_leaves_only_outcomes_in_redis() {
     let OnRedis { queue, mut redis, name } = with_redis().await;
     push(&queue, 50).await;

@@ -30,6 +30,18 @@ describe('the connections to Redis are killed', () => {
     }
 });
 
+test('Redis forgets its scripts, several times: each is sent again when it is needed', async (t) => {
+    const { redis, octavo } = await deployed(t);
+    for (const producer of ['bull', 'http']) {
+        const flow = await Flow.start(t, octavo, { producer });
+        for (let time = 0; time < 5; time += 1) {
+            await flow.next(BACK_MS);
+            await redis.ask('SCRIPT', 'FLUSH');
+        }
+        await flow.end();
+    }
+});
+
 describe('Redis does not answer', () => {
     test('for it stands still: the service goes on as soon as it does', async (t) => {
         const { redis, octavo } = await deployed(t, IMPATIENT);
