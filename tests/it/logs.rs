@@ -182,6 +182,21 @@ async fn of_outcomes_that_came_together_each_is_heard_for_itself() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_range_goes_in_its_time() {
+    let limits = long();
+    let (on, (_, mut redis)) = (on_redis(&limits).await, connect(redis_of(&servers(&[]))).await.unwrap());
+    let done = on.done_together("u1", &["told"; 5]).await;
+    let unheard = format!("{}octavo:unheard:{NAME}:u1", limits.prefix);
+    let left = redis.pttl::<_, i64>(&unheard).await.unwrap();
+    for (n, ranges) in [(2, 2), (0, 2), (4, 2), (1, 1)] {
+        on.mark("u1", done[n].1.seq, true).await;
+        assert_eq!(redis.zcard::<_, usize>(&unheard).await.unwrap(), ranges);
+        let still = redis.pttl::<_, i64>(&unheard).await.unwrap();
+        assert!(still > 0 && still <= left, "{still} of {left} ms");
+    }
+}
+
+#[tokio::test]
 async fn outcomes_that_came_together_are_read_from_any_of_them_on() {
     let (small, large) = ("x".repeat(10), "x".repeat(7000));
     for large_ones in [0, 9] {

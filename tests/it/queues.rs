@@ -26,6 +26,7 @@ struct Fixture {
     _dir: Option<TempDir>,
 }
 
+#[derive(Clone)]
 enum Producer {
     Inbox(Arc<dyn Inbox>),
     /// A connection, and what the keys of the queue begin with.
@@ -351,6 +352,55 @@ async fn with_redis() -> OnRedis {
     let log = RedisLog::new(redis.clone(), &limits);
     let queue = ApalisQueue::new(NAME, redis.clone(), &limits, &log);
     OnRedis { queue: Fixture::of(Arc::new(queue), None), redis, name: format!("{prefix}{NAME}") }
+}
+
+#[tokio::test]
+async fn a_bull_job_with_the_id_of_what_bull_keeps_there_costs_only_itself() {
+    for id in ["active", "delayed", "priority", "completed", "failed", "stalled", "stalled-check"] {
+        let queue = on_bull(LONG).await;
+        let Producer::Bull(mut redis, prefix) = queue.producer.clone() else { panic!("not of Bull") };
+        let mut add = async || {
+            let key = format!("{prefix}{id}");
+            let _: () = redis.hset(key, "data", "{}").await.unwrap();
+            let _: () = redis.lpush(format!("{prefix}wait"), id).await.unwrap();
+        };
+        let pushed = push(&queue, 2).await;
+        add().await;
+        let claimed = claim(&queue, 10).await;
+        assert_eq!((ids(&claimed), &*claimed.broken), (pushed, &[id.to_owned()][..]), "{id}");
+        if id != "active" {
+            add().await;
+        }
+        for job in &claimed.jobs {
+            assert!(settle(&queue, job, Verdict::Done, Some("u1")).await, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_bull_jobs_options_count_as_bytes_too() {
+    let queue = on_bull(LONG).await;
+    let Producer::Bull(mut redis, prefix) = queue.producer.clone() else { panic!("not of Bull") };
+    for id in push(&queue, 5).await {
+        let opts = format!(r#"{{"odd": "{}"}}"#, "x".repeat(1_000_000));
+        let _: () = redis.hset(format!("{prefix}{id}"), "opts", opts).await.unwrap();
+    }
+    assert_eq!(claim(&queue, 10).await.jobs.len(), 2);
+}
+
+#[tokio::test]
+async fn of_many_traces_the_newest_are_kept_at_once() {
+    let queue = on_bull(LONG).await;
+    let Producer::Bull(mut redis, prefix) = queue.producer.clone() else { panic!("not of Bull") };
+    let key = format!("{prefix}{}", push_one(&queue).await);
+    let traces = format!("[{}]", (0..200_000).map(|n| format!(r#""{n}""#)).collect::<Vec<_>>().join(","));
+    let _: () = redis.hset(&key, "stacktrace", traces).await.unwrap();
+    let job = claim_one(&queue).await;
+    let retry = Verdict::Retry(Duration::ZERO, "again".to_owned());
+    assert!(settle(&queue, &job, retry, None).await);
+    let kept: Vec<String> =
+        serde_json::from_str(&redis.hget::<_, _, String>(&key, "stacktrace").await.unwrap()).unwrap();
+    assert_eq!((kept.len(), &*kept[0], &*kept[98], &*kept[99]), (100, "199901", "199999", "again"));
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 -- KEYS  1 leases (zset, ms)
 -- ARGV  1 prefix of meta hashes  2 lease, ms, then for each job: id, lease token
 -- Returns for each job 1, or 0 when the lease is not ours (any more).
+-- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, if that may take memory,
+-- and another node takes back what is not renewed.
 
+redis.call('ZREMRANGEBYRANK', KEYS[1], '1', '0')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local renewed = {}

@@ -32,17 +32,15 @@ local function read(id)
   if f[1] or f[2] or f[4] then return f end
 end
 
--- What Bull keeps something else under: a job with such an id is in the way of the whole queue.
-local reserved = {completed = true, failed = true, priority = true, stalled = true, ['stalled-check'] = true}
-
 local function add(id, f)
-  bytes = bytes + (long and (f[1] or 0) or #(f[1] or ''))
+  bytes = bytes + (long and (f[1] or 0) or #(f[1] or '')) + #(f[2] or '')
   local n = count * 8
   jobs[n + 1], jobs[n + 2], jobs[n + 3], jobs[n + 4] = not long and f[1], f[2], f[3], f[4]
   jobs[n + 5], jobs[n + 6], jobs[n + 7], jobs[n + 8] = f[5], f[6], f[7], id
   count = count + 1
 end
 
+unblock(prefix)
 local given = redis.call('GET', KEYS[7])
 given = given and cmsgpack.unpack(given) or {}
 if given[1] == token then
@@ -99,7 +97,6 @@ local ids, active, claim = {}, {}, {token}
 -- Locks a job, unless that is not to be; gives whether it did, and whether another may follow.
 local function take(id)
   if bytes >= max_bytes or #broken >= max then return false, false end
-  if reserved[id] and redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
   local f = is_text(id) and read(id)
   local crashes = f and tonumber(f[5]) or 0
   if crashes > 1 and not (alone and count == 0) then

@@ -8,7 +8,12 @@ use super::{BullQueue, LAYOUT, options};
 use crate::queue::{Claim, Job, Lease, Room};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(include_str!("../is_text.lua"), include_str!("heard.lua"), include_str!("claim.lua")))
+    Script::new(concat!(
+        include_str!("../is_text.lua"),
+        include_str!("heard.lua"),
+        include_str!("unblock.lua"),
+        include_str!("claim.lua"),
+    ))
 });
 
 /// Data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id. Bull writes

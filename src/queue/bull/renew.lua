@@ -2,6 +2,7 @@
 -- KEYS  1 stalled (set)
 -- ARGV  1 prefix of keys  2 lock, ms, then for each job: id, lock token
 -- Returns for each job 1, or 0 when the lock is not ours (any more).
+-- Writes first what frees memory: a full Redis refuses a script only at its first write.
 
 local renewed = {}
 for i = 3, #ARGV, 2 do
@@ -10,8 +11,8 @@ for i = 3, #ARGV, 2 do
   -- Should the job be waiting again, the lock ends with its time, or with the next claim.
   local ours = holder == ARGV[i + 1] or not holder and redis.call('TYPE', ARGV[1] .. ARGV[i]).ok == 'hash'
   if ours then
-    redis.call('SET', lock, ARGV[i + 1], 'PX', ARGV[2])
     redis.call('SREM', KEYS[1], ARGV[i])
+    redis.call('SET', lock, ARGV[i + 1], 'PX', ARGV[2])
   end
   renewed[#renewed + 1] = ours and 1 or 0
 end

@@ -54,12 +54,12 @@ end
 -- Notes a failed attempt; of the traces, the newest are kept.
 local function failed(key, reason)
   local f = redis.call('HMGET', key, 'stacktrace', 'opts')
-  local traces, limit = {}, tonumber(decode(f[2]).stackTraceLimit) or 0
-  for _, trace in ipairs(decode(f[1])) do
-    if type(trace) == 'string' then traces[#traces + 1] = trace end
+  local before, traces, limit = decode(f[1]), {}, tonumber(decode(f[2]).stackTraceLimit) or 0
+  limit = limit > 0 and math.ceil(limit) or 100
+  for n = math.max(1, #before - limit + 2), #before do
+    if type(before[n]) == 'string' then traces[#traces + 1] = before[n] end
   end
   traces[#traces + 1] = reason
-  while #traces > (limit > 0 and limit or 100) do table.remove(traces, 1) end
   -- Fails when what stands there is no number.
   if type(redis.pcall('HINCRBY', key, 'attemptsMade', 1)) == 'table' then
     redis.call('HSET', key, 'attemptsMade', 1)
@@ -163,6 +163,7 @@ local function take(ids)
   return taken
 end
 
+unblock(prefix)
 local locks, unlocked, ours = {}, {}, {}
 for i = 13, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
 local holders = redis.call('MGET', unpack(locks))

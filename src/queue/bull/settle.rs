@@ -18,6 +18,7 @@ static SETTLE: LazyLock<Script> = LazyLock::new(|| {
             include_str!("../letters/write.lua"),
             include_str!("bury.lua"),
             include_str!("heard.lua"),
+            include_str!("unblock.lua"),
             include_str!("settle.lua"),
         ]
         .concat(),

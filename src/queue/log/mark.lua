@@ -10,6 +10,8 @@ local function take(unheard, first, last)
     local range = redis.call('ZRANGEBYSCORE', unheard, first, '+inf', 'LIMIT', '0', '1')[1]
     local from, to = (range or ''):match('^(%d+)-(%d+)$')
     if not range or tonumber(from) > tonumber(last) then return end
+    -- The last one takes the key with it, and the time that it has left.
+    local ttl = redis.call('PTTL', unheard)
     redis.call('ZREM', unheard, range)
     if tonumber(from) < tonumber(first) then
       local before = string.format('%d', first - 1)
@@ -18,6 +20,7 @@ local function take(unheard, first, last)
     if tonumber(to) > tonumber(last) then
       redis.call('ZADD', unheard, to, string.format('%d', last + 1) .. '-' .. to)
     end
+    if ttl > 0 then redis.call('PEXPIRE', unheard, ttl) end
   end
 end
 

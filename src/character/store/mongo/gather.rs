@@ -67,13 +67,31 @@ impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
         Self(Arc::new(Shared { size, queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
     }
 
-    /// Asks for `item`, of about `bytes`, with whatever else is asked for; gives the answer for this one.
+    /// Asks for `item`, of about `bytes`, with whatever else is asked for; gives the answer for this one. Who leaves before it
+    /// has gone to the server has asked for nothing.
     pub(super) async fn ask(&self, item: T, bytes: usize) -> Result<R, StoreError> {
         let (answer, answered) = oneshot::channel();
         if self.0.add(Waiting { item, bytes, answer }) {
             tokio::spawn(Arc::clone(&self.0).work());
         }
-        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the batch was broken off".to_owned())))
+        let mut asked = Asked { shared: &self.0, answered };
+        let answered = (&mut asked.answered).await;
+        answered.unwrap_or_else(|_| Err(StoreError::Unavailable("the batch was broken off".to_owned())))
+    }
+}
+
+/// Somebody who waits for an answer, and takes out of the queue what waits for nobody by leaving.
+struct Asked<'a, T, R> {
+    shared: &'a Shared<T, R>,
+    answered: oneshot::Receiver<Result<R, StoreError>>,
+}
+
+impl<T, R> Drop for Asked<'_, T, R> {
+    fn drop(&mut self) {
+        if !self.answered.is_terminated() {
+            self.answered.close();
+            self.shared.lock().waiting.retain(|waiting| !waiting.answer.is_closed());
+        }
     }
 }
 
@@ -125,7 +143,9 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
         }
         Some(queue.waiting.drain(..count).map(|Waiting { item, answer, .. }| (item, answer)).unzip())
     }
+}
 
+impl<T, R> Shared<T, R> {
     fn lock(&self) -> MutexGuard<'_, Queue<T, R>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,6 +208,20 @@ mod tests {
         while gather.0.lock().in_flight > 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_takes_along_what_has_not_gone_to_the_server() {
+        let go = Arc::new(Semaphore::new(0));
+        let (gather, sizes) = gather(&go, PATIENCE);
+        for _ in 0..3 {
+            let all = join_all((0..4 * WRITES.batch).map(|n| gather.ask(n, 1)));
+            tokio::time::timeout(Duration::from_millis(20), all).await.unwrap_err();
+            assert_eq!(gather.0.lock().waiting.len(), 0);
+        }
+        go.add_permits(100);
+        assert_eq!(gather.ask(7, 1).await.unwrap(), 7);
+        assert_eq!(sizes.lock().unwrap().iter().sum::<usize>(), WRITES.in_flight * WRITES.batch + 1);
     }
 
     #[tokio::test]

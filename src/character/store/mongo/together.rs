@@ -14,6 +14,7 @@ use super::{
     Stored,
     batch::{self, Kind, Written},
     effects::{MARKS, exists, laid, marked, seen, stay_deleted, tombstone, unmarked},
+    error::is_transient,
     gather::Answers,
     own,
 };
@@ -90,7 +91,7 @@ pub(super) async fn update(
         let Written { n, refused } = batch::write(&characters, Kind::Update, statements).await?;
         // Where the count falls short, their marks tell which were made.
         let short = n + refused.len() < targets.len();
-        let there = if short { Some(look(&characters, &targets).await?) } else { None };
+        let there = if short { Some(look(&characters, &targets).await?.unwrap_or_default()) } else { None };
         Ok::<_, Error>((there, refused))
     };
     let (there, refused) = match written.await {
@@ -117,6 +118,7 @@ pub(super) async fn delete(
         Ok(there) => there,
         Err(error) => return vec![Err(error.into()); targets.len()],
     };
+    let Some(there) = there else { return vec![Ok(Fate::Unclear); targets.len()] };
     let mut fates = vec![Ok(Fate::Missing); targets.len()];
     let found: Vec<_> =
         targets.iter().enumerate().filter_map(|(n, target)| Some((n, target, there.of(target)?))).collect();
@@ -162,14 +164,22 @@ fn removals(found: &[(usize, &Target, &Found)]) -> Vec<Document> {
 }
 
 /// Characters that are there, by their ids.
+#[derive(Default)]
 struct There(HashMap<ObjectId, Found>);
 
-async fn look(characters: &Collection<Stored>, targets: &[Target]) -> Result<There, Error> {
+/// Looks at all of them; nothing when one of them is the reason that none was given, a document that cannot be read perhaps.
+async fn look(characters: &Collection<Stored>, targets: &[Target]) -> Result<Option<There>, Error> {
     let (ids, users): (Vec<_>, Vec<_>) =
         targets.iter().map(|target| (target.id, target.user.as_str())).unzip();
     let filter = doc! { "_id": { "$in": ids }, "User_Id": { "$in": users } };
-    let found = batch::find(characters, filter, doc! { "User_Id": 1, MARKS: 1 }, targets.len()).await?;
-    Ok(There(found.into_iter().map(|found: Found| (found.id, found)).collect()))
+    match batch::find(characters, filter, doc! { "User_Id": 1, MARKS: 1 }, targets.len()).await {
+        Ok(found) => Ok(Some(There(found.into_iter().map(|found: Found| (found.id, found)).collect()))),
+        Err(error) if is_transient(&error) => Err(error),
+        Err(error) => {
+            tracing::warn!(error = %error.kind, "characters cannot be looked at together, each is looked at alone");
+            Ok(None)
+        }
+    }
 }
 
 impl There {
