@@ -3,14 +3,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { queueOf } from './bull-queue.mjs';
+import { CREATED, character, someone, unique } from './data.mjs';
 import { Flow } from './flow.mjs';
-import { Octavo } from './octavo.mjs';
+import { MongoGate } from './gate.mjs';
+import { Octavo, setting } from './octavo.mjs';
 import { BlackHole, RedisServer } from './redis-servers.mjs';
+import { eventually } from './wait.mjs';
 
 /** What is measured is printed; these bounds only tell of something that is broken. */
 const GAP_MS = 2_000;
 const BACK_MS = 5_000;
 const SILENT_MS = 4_000;
+const QUEUE = 'Create_Character';
+const LEASE_MS = 3_000;
 /** Commands time out several times while Redis is silent. */
 const IMPATIENT = { OCTAVO__REDIS__TIMEOUT_SECONDS: '1' };
 
@@ -40,6 +46,30 @@ test('Redis forgets its scripts, several times: each is sent again when it is ne
         }
         await flow.end();
     }
+});
+
+test('Redis is full: what runs keeps its lease, however long it takes', async (t) => {
+    const gate = new MongoGate();
+    await gate.open(setting('OCTAVO_TEST_MONGODB_URI'), `octavo_test_${unique()}`);
+    t.after(() => gate.cut());
+    const { redis, octavo } = await deployed(t, { ...IMPATIENT, MONGODB_URI: gate.uri, OCTAVO__QUEUE__LEASE_SECONDS: String(LEASE_MS / 1_000) });
+    const ada = someone();
+    const client = await octavo.browser(ada);
+    const queue = await queueOf(t, octavo, QUEUE);
+    gate.answers.hold();
+    await octavo.submit(ada, QUEUE, character('Aria'));
+    const { id } = await queue.add({ Id: ada.id, Token: ada.token, ...character('Bela') });
+    const running = async () => (await octavo.request('/health')).body.queues[QUEUE].active === 2 || undefined;
+    await eventually(BACK_MS, running, () => `the jobs do not run\n${octavo.tail()}`);
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    await pause(2.5 * LEASE_MS);
+    const [leases] = await redis.ask('KEYS', `*${QUEUE}:leases`);
+    const [, ends] = await redis.ask('ZRANGE', leases, '0', '-1', 'WITHSCORES');
+    assert.ok(ends > Date.now(), `the lease has run out ${Date.now() - ends} ms ago`);
+    assert.ok((await redis.ask('PTTL', `${queue.toKey(id)}:lock`)) > 0, 'the lock has run out');
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    gate.answers.release();
+    (await client.nextFew(2, LEASE_MS)).forEach((outcome) => assert.deepEqual(outcome, CREATED));
 });
 
 describe('Redis does not answer', () => {
