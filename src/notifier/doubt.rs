@@ -75,9 +75,14 @@ impl Doubt {
         name
     }
 
-    /// Whether somebody who is connected was told.
-    pub(super) fn has(&self, seq: Seq) -> bool {
-        self.told.contains_key(&seq)
+    /// Whether somebody who is connected was told an outcome that the log has for unheard. If the log was told otherwise, it
+    /// was another node's socket that has not heard it, and the log is to be told again.
+    pub(super) fn has_unheard(&mut self, seq: Seq) -> bool {
+        let Some(telling) = self.told.get_mut(&seq) else { return false };
+        if std::mem::replace(&mut telling.marked, false) {
+            self.recent.push_back(seq);
+        }
+        true
     }
 
     /// Whether something does not count as heard yet.
@@ -169,5 +174,24 @@ impl Doubt {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_here_and_not_on_another_node_is_noted_again() {
+        let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
+        for seq in [7, 8] {
+            doubt.told(seq, "Create_Character", sid);
+        }
+        let heard = |marks: Vec<Mark>| marks.iter().map(|mark| (mark.seq, mark.heard)).collect::<Vec<_>>();
+        assert_eq!(heard(doubt.acknowledge(&user, sid, 8)), [(7, true), (8, true)]);
+        // The log is read, and has one for unheard.
+        assert!(doubt.has_unheard(8) && !doubt.has_unheard(9));
+        assert!(doubt.is_pending());
+        assert_eq!(heard(doubt.end(&user)), [(8, true)]);
     }
 }

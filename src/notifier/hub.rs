@@ -104,8 +104,8 @@ impl Hub {
     /// The client of a socket has all that it was told up to `seq`.
     pub(super) fn acknowledge(&self, user: &str, sid: Sid, seq: Seq) {
         if let Some(user) = self.user(user) {
-            let marks = lock(&user).acknowledge(sid, seq);
-            lock(&self.marks).extend(marks);
+            let mut user = lock(&user);
+            lock(&self.marks).extend(user.acknowledge(sid, seq));
         }
     }
 
@@ -115,11 +115,12 @@ impl Hub {
         let Some(shared) = users.get(user).map(Arc::clone) else { return };
         let mut left = lock(&shared);
         let (marks, readers) = left.left(sid, reason);
+        // While the user is locked, so that what is said of one outcome stays in its order.
+        lock(&self.marks).extend(marks);
         if left.is_empty() {
             users.remove(user);
         }
         drop((left, users));
-        lock(&self.marks).extend(marks);
         for sid in readers {
             self.read_for(&shared, sid);
         }
@@ -169,13 +170,8 @@ impl Hub {
             tick.tick().await;
             let watched = std::mem::take(&mut *lock(&self.watched));
             for user in watched {
-                let marks = {
-                    let mut user = lock(&user);
-                    user.watched = false;
-                    user.settle()
-                };
-                self.with(&user, |_| ());
-                lock(&self.marks).extend(marks);
+                lock(&user).watched = false;
+                self.with(&user, |user| lock(&self.marks).extend(user.settle()));
             }
             self.flush().await;
         }

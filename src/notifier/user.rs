@@ -171,7 +171,7 @@ impl User {
         let Entry { seq, queue, job, profile } = entry;
         let told = Told { queue, job, profile };
         let has = match part {
-            Part::Unheard { .. } => self.doubt.has(*seq),
+            Part::Unheard { .. } => self.doubt.has_unheard(*seq),
             Part::After(_) => !self.members[at].hears(queue),
         };
         if has {
