@@ -50,7 +50,7 @@ pub struct App {
 pub enum StartError {
     #[error("cannot reach Redis at {address}: {source}; is it running, and are {settings} right?")]
     Redis { address: String, settings: &'static str, source: redis::RedisError },
-    #[error("cannot use MongoDB: {0}; is it running, and is MONGODB_URI right?")]
+    #[error("cannot use MongoDB: {}; is it running, and is MONGODB_URI right?", .0.kind)]
     MongoDb(mongodb::error::Error),
     #[error("cannot listen on {address}: {source}; is the port taken?")]
     Bind { address: SocketAddr, source: io::Error },

@@ -91,6 +91,20 @@ pub enum TokenError {
     AnotherUser,
 }
 
+impl TokenError {
+    /// It in a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Expired => "expired",
+            Self::Forged => "forged",
+            Self::AnotherUser => "another_user",
+        }
+    }
+}
+
 /// The claims that count. `exp` may have a fraction, as any number of seconds in a JWT may.
 #[derive(Deserialize)]
 struct Claims {

@@ -18,7 +18,10 @@ pub struct Metrics {
     states: Family<StateLabels, Gauge<u64, AtomicU64>>,
     driven: Family<QueueLabels, Counter>,
     store: Gauge,
+    queue: Gauge,
     sockets: Gauge,
+    unsigned: Gauge,
+    refused: Family<ReasonLabels, Counter>,
     profiles: Family<OutcomeLabels, Counter>,
 }
 
@@ -44,6 +47,11 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 /// Every word a job's end can be told in.
 const OUTCOMES: [&str; 6] = ["done", "refused", "retry", "released", "buried", "lost"];
 
@@ -62,9 +70,11 @@ impl Metrics {
             drop(driven.get_or_create(&QueueLabels { queue }));
             drop(seconds.get_or_create(&QueueLabels { queue }));
         }
-        let (states, store, sockets) = (Family::default(), Gauge::default(), Gauge::default());
+        let (states, store, queue) = (Family::default(), Gauge::default(), Gauge::default());
+        let (sockets, unsigned, refused) =
+            (Gauge::default(), Gauge::default(), Family::<ReasonLabels, Counter>::default());
         let profiles = Family::<OutcomeLabels, Counter>::default();
-        for outcome in ["passed", "refused", "ambiguous"] {
+        for outcome in ["passed", "unsigned", "refused", "ambiguous"] {
             drop(profiles.get_or_create(&OutcomeLabels { outcome }));
         }
         let mut registry = Registry::with_prefix("octavo");
@@ -82,9 +92,16 @@ impl Metrics {
             "1 while the store answers; else no jobs are claimed",
             store.clone(),
         );
-        registry.register("sockets", "Signed-in sockets", sockets.clone());
+        registry.register(
+            "queue_available",
+            "1 while the queue answers; else octavo_queue_jobs has nothing",
+            queue.clone(),
+        );
+        registry.register("sockets", "Sockets that are connected", sockets.clone());
+        registry.register("sockets_unsigned", "Of these, those without a token", unsigned.clone());
+        registry.register("sign_ins_refused", "Sockets that were not let in", refused.clone());
         registry.register("profiles", "Messages of sibling services to rooms", profiles.clone());
-        Self { registry, jobs, seconds, states, driven, store, sockets, profiles }
+        Self { registry, jobs, seconds, states, driven, store, queue, sockets, unsigned, refused, profiles }
     }
 
     /// Counts one end of a job.
@@ -104,13 +121,29 @@ impl Metrics {
     }
 
     /// Counts a socket in (`1`) or out (`-1`).
-    pub fn socket(&self, change: i64) {
+    pub fn socket(&self, change: i64, signed_in: bool) {
         self.sockets.inc_by(change);
+        if !signed_in {
+            self.unsigned.inc_by(change);
+        }
     }
 
-    /// Counts what became of a `Profile`: `passed`, `refused`, `ambiguous`.
+    /// Counts a socket that was not let in.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`, `ambiguous`.
     pub fn profile(&self, outcome: &'static str) {
         self.profiles.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Notes whether the queue answers; how many jobs it has is not known when it does not.
+    pub fn queue_available(&self, available: bool) {
+        self.queue.set(available.into());
+        if !available {
+            self.states.clear();
+        }
     }
 
     /// Notes how many jobs `queue` has.

@@ -79,7 +79,12 @@ async fn servers(
     }
     let settings =
         if redis.sentinels.is_empty() { "REDIS_HOST and REDIS_PORT" } else { "the settings of Sentinel" };
-    let cannot = |source| StartError::Redis { address: Server::new(redis).to_string(), settings, source };
+    let cannot = |source: redis::RedisError| {
+        let asked_who = matches!(source.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+        let settings =
+            if asked_who { "OCTAVO__REDIS__USERNAME and OCTAVO__REDIS__PASSWORD" } else { settings };
+        StartError::Redis { address: Server::new(redis).to_string(), settings, source }
+    };
     let (server, connection) = connect(redis).await.map_err(cannot)?;
     let log = Arc::new(RedisLog::new(connection.clone(), &config.queue));
     let apalis = QUEUES.map(|name| Arc::new(ApalisQueue::new(name, connection.clone(), &config.queue, &log)));

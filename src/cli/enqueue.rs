@@ -11,7 +11,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CliError, api::Api};
+use super::{CliError, api::Api, say};
 use crate::{config::Config, http::LONGEST_WAIT, queue::key_text};
 
 /// Between two requests for an outcome, each of which waits.
@@ -81,11 +81,11 @@ impl Enqueue {
             let Accepted { id, status_url } =
                 api.post_once(api.url(&["v1", "jobs"]), &job, self.idempotency_key.as_deref()).await?;
             if !self.wait {
-                println!("{id}");
+                say(&id)?;
                 return Ok(ExitCode::SUCCESS);
             }
             let outcome = self.outcome(&api, &status_url).await?;
-            println!("{outcome}");
+            say(&outcome)?;
             let Profile { status } = serde_json::from_str(outcome.get())?;
             Ok(if status { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })

@@ -11,6 +11,7 @@ use super::{
     api::Api,
     letters::{print_letter, print_table},
     retry::Retry,
+    say,
 };
 use crate::{
     config::Config,
@@ -165,9 +166,9 @@ impl List {
             }
         }
         if self.json {
-            println!("{:#}", serde_json::to_value(&listing)?);
+            say(format_args!("{:#}", serde_json::to_value(&listing)?))?;
         } else {
-            print_table(&listing);
+            print_table(&listing)?;
         }
         Ok(())
     }
@@ -179,7 +180,7 @@ impl Show {
         url.query_pairs_mut().append_pair("full", if self.full { "true" } else { "false" });
         let letter: Value = api.get(url).await?;
         if self.json {
-            println!("{letter:#}");
+            say(format_args!("{letter:#}"))?;
         } else {
             print_letter(&letter)?;
         }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::CliError;
+use super::{CliError, say};
 use crate::http::{Listing, Summary};
 
 /// Prints one line for each letter, and how to go on.
-pub(super) fn print_table(listing: &Listing) {
+pub(super) fn print_table(listing: &Listing) -> Result<(), CliError> {
     const HEAD: [&str; 7] = ["DIED", "QUEUE", "LAYOUT", "ID", "TRIES", "CRASHES", "REASON"];
     let row = |letter: &Summary| {
         let Summary { queue, layout, id, attempts, crashes, reason, .. } = letter;
@@ -22,19 +22,19 @@ pub(super) fn print_table(listing: &Listing) {
         ]
     };
     if listing.letters.is_empty() && listing.next.is_none() {
-        println!("no dead letters");
-        return;
+        return say("no dead letters");
     }
     let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(listing.letters.iter().map(row)).collect();
     let widths: [usize; 7] =
         std::array::from_fn(|n| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0));
     for row in rows {
         let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
+        say(cells.join("  ").trim_end())?;
     }
     if let Some(next) = &listing.next {
-        println!("there may be more: --after {next}");
+        say(format_args!("there may be more: --after {next}"))?;
     }
+    Ok(())
 }
 
 /// Prints all that is known of one letter.
@@ -53,19 +53,19 @@ pub(super) fn print_letter(letter: &Value) -> Result<(), CliError> {
         bytes,
     } = serde_json::from_value(letter.clone())?;
     let times = [created_at, claimed_at, died_at].map(|at| time(at.as_deref()));
-    println!("job         {}", plain(&id));
-    println!("queue       {}, layout {}", plain(&queue), plain(&layout));
-    println!("reason      {}", plain(&reason));
+    say(format_args!("job         {}", plain(&id)))?;
+    say(format_args!("queue       {}, layout {}", plain(&queue), plain(&layout)))?;
+    say(format_args!("reason      {}", plain(&reason)))?;
     if let Some(error) = last_error {
-        println!("error       {} (of the attempt before)", plain(&error));
+        say(format_args!("error       {} (of the attempt before)", plain(&error)))?;
     }
-    println!("attempts    {attempts}");
-    println!("crashes     {crashes}");
-    println!("created     {}", times[0]);
-    println!("claimed     {}", times[1]);
-    println!("died        {}", times[2]);
-    println!("data        {bytes} bytes");
-    println!("{:#}", letter["data"]);
+    say(format_args!("attempts    {attempts}"))?;
+    say(format_args!("crashes     {crashes}"))?;
+    say(format_args!("created     {}", times[0]))?;
+    say(format_args!("claimed     {}", times[1]))?;
+    say(format_args!("died        {}", times[2]))?;
+    say(format_args!("data        {bytes} bytes"))?;
+    say(format_args!("{:#}", letter["data"]))?;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ mod serve;
 mod token;
 
 use std::{
+    fmt::Display,
+    io::{self, Write, stdout},
     mem,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -81,9 +83,20 @@ pub fn main() -> ExitCode {
         Command::Token(token) => settings.and_then(|config| token.run(&config)),
     };
     ran.unwrap_or_else(|error| {
+        // Whoever reads what is printed has seen enough.
+        let closed =
+            error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe);
+        if closed {
+            return ExitCode::SUCCESS;
+        }
         eprintln!("octavo: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// Prints a line to standard output.
+fn say(line: impl Display) -> Result<(), CliError> {
+    Ok(writeln!(stdout(), "{line}")?)
 }
 
 /// The settings from the file, `.env`, and the environment.

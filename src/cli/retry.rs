@@ -14,6 +14,7 @@ use super::{
     CliError,
     api::Api,
     jobs::{LETTERS, Matching},
+    say,
 };
 
 #[derive(Args)]
@@ -62,9 +63,9 @@ impl Retry {
         let url = self.matching.letter(api, id, &["retry"]).await?;
         let done: Value = api.post(url, &()).await?;
         if self.json {
-            println!("{done}");
+            say(&done)?;
         } else {
-            println!("job {id} was driven again");
+            say(format_args!("job {id} was driven again"))?;
         }
         Ok(())
     }
@@ -108,9 +109,9 @@ impl Retry {
             eprint!("\r\x1b[K");
         }
         if self.json {
-            println!("{}", serde_json::json!({ "driven": driven, "in_queue": in_queue }));
+            say(serde_json::json!({ "driven": driven, "in_queue": in_queue }))?;
         } else {
-            println!("{driven} driven again");
+            say(format_args!("{driven} driven again"))?;
         }
         if in_queue > 0 {
             eprintln!("octavo: {in_queue} were left, for their queue has a job with the same id");

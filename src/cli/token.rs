@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 
-use super::CliError;
+use super::{CliError, say};
 use crate::config::Config;
 
 /// How long a token lives, as the platform's do.
@@ -37,7 +37,7 @@ impl Token {
         } else {
             auth.sign(&self.user, LIFETIME)
         };
-        println!("{}", token?);
+        say(token?)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
 use serde::Serialize;
@@ -81,15 +81,27 @@ pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoR
 }
 
 /// The counters as Prometheus reads them.
-pub(super) async fn metrics(State(state): State<Arc<super::State>>) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn metrics(
+    State(state): State<Arc<super::State>>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
     let (counted, available) = tokio::join!(count(&state), state.store_available());
     state.metrics.store(available);
+    state.metrics.queue_available(counted.is_ok());
     match counted {
         Ok(counts) => counts.into_iter().for_each(|(queue, counts)| state.metrics.queue(queue, counts)),
         Err(error) => tracing::warn!(error, "metrics without the counts of the queues"),
     }
     let text = state.metrics.encode().map_err(|error| Problem::internal(error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+    // A browser would save what it does not know as a file. To the older format, what is new in it are comments.
+    let accepted =
+        headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    let kind = if accepted.contains("application/openmetrics-text") {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], text))
 }
 
 async fn count(state: &super::State) -> Result<BTreeMap<&'static str, Counts>, String> {

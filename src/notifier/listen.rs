@@ -57,7 +57,8 @@ pub(super) fn listen(
     });
     let (left, counted) = (Arc::clone(hub), Arc::clone(metrics));
     socket.on_disconnect(async move |socket, reason, caller, guest| {
-        counted.socket(-1);
+        let MaybeExtension(signed_in) = &caller;
+        counted.socket(-1, signed_in.is_some());
         leave(&left, &socket, reason, caller, guest);
     });
 }

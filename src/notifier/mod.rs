@@ -126,14 +126,16 @@ impl Notifier {
                 }
                 Err(error) => Err(error.into()),
             };
-            // Before the client hears that it is connected: what it says at once must find an ear.
-            if signed_in.is_ok() {
-                listen(&socket, &hub, &metrics, queues, legacy);
+            match &signed_in {
+                // Before the client hears that it is connected: what it says at once must find an ear.
+                Ok(()) => listen(&socket, &hub, &metrics, queues, legacy),
+                Err(Refused::Token(error)) => metrics.refused(error.word()),
+                Err(Refused::Origin) => metrics.refused("origin"),
             }
             async move { signed_in }
         };
         let connected = async move |socket: SocketRef| {
-            counted.socket(1);
+            counted.socket(1, socket.extensions.get::<Caller>().is_some());
             let shown = (socket.extensions.get::<Caller>(), socket.extensions.remove::<Position>());
             if let (Some(caller), Some(from)) = shown {
                 entrance.resume(socket, caller.user(), from);

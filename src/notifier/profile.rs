@@ -38,6 +38,8 @@ struct Response {
 enum Passed {
     /// It went to the room.
     On,
+    /// It went to the room, but only because `legacy` lets everybody.
+    Unsigned,
     /// It was not from a service, or no `Profile`.
     Refused,
     /// Sockets of several users had asked for a room of this name: whose it is cannot be told.
@@ -52,13 +54,17 @@ pub(super) async fn pass(
     TryData(profile): TryData<Profile>,
     MaybeExtension(caller): MaybeExtension<Caller>,
 ) {
-    let allowed = legacy || caller.as_ref().is_some_and(Caller::is_service);
+    let signed = caller.as_ref().is_some_and(Caller::is_service);
     let passed = match profile {
-        Ok(profile) if allowed => emit(&io, &profile).await,
+        Ok(profile) if signed || legacy => match emit(&io, &profile).await {
+            Passed::On if !signed => Passed::Unsigned,
+            passed => passed,
+        },
         _ => Passed::Refused,
     };
     let word = match passed {
         Passed::On => "passed",
+        Passed::Unsigned => "unsigned",
         Passed::Refused => "refused",
         Passed::Ambiguous => "ambiguous",
     };

@@ -22,7 +22,7 @@ pub use server::{Opened, Server};
 /// When Redis cannot be reached.
 pub async fn connect(config: &config::Redis) -> RedisResult<(Server, Connection)> {
     let server = Server::new(config);
-    let current = Current { live: Live::open(&server).await?, failures: 0 };
+    let current = Current { live: Live::open(&server).await?, failures: 0, away: None };
     let shared = Shared { server: server.clone(), current: Mutex::new(current) };
     Ok((server, Connection(Arc::new(shared))))
 }
@@ -42,6 +42,8 @@ struct Current {
     live: Live,
     /// Failed tries to make it anew.
     failures: u32,
+    /// Since when it could not be.
+    away: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -65,8 +67,18 @@ impl Connection {
                 // Counted before, for who waits for us may give us up.
                 current.failures += 1;
                 match Live::open(server).await {
-                    Ok(live) => *current = Current { live, failures: 0 },
-                    Err(error) => tracing::warn!(%error, %server, "cannot connect to Redis, trying again"),
+                    Ok(live) => {
+                        if let Some(since) = current.away {
+                            let away_ms = since.elapsed().as_millis();
+                            tracing::info!(%server, away_ms, "connected to Redis again");
+                        }
+                        *current = Current { live, failures: 0, away: None };
+                    }
+                    Err(error) if current.away.is_none() => {
+                        tracing::warn!(%error, %server, "cannot connect to Redis, trying again");
+                        current.away = Some(Instant::now());
+                    }
+                    Err(error) => tracing::debug!(%error, %server, "still cannot connect to Redis"),
                 }
             }
             current.live.clone()

@@ -27,7 +27,12 @@ pub(super) async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration
         was_away = match kept.await {
             Ok(()) => false,
             Err(error) => {
-                tracing::warn!(queue = queue.name(), %error, "cannot keep leases, trying again");
+                let (queue, layout) = (queue.name(), queue.layout());
+                if was_away {
+                    tracing::debug!(queue, layout, %error, "still cannot keep leases");
+                } else {
+                    tracing::warn!(queue, layout, %error, "cannot keep leases, trying again");
+                }
                 true
             }
         };

@@ -114,8 +114,12 @@ impl Listener {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
+            if backoff.is_fresh() {
+                tracing::warn!(%error, "cannot hear of new jobs, trying again");
+            } else {
+                tracing::debug!(%error, "still cannot hear of new jobs");
+            }
             let pause = backoff.next();
-            tracing::warn!(%error, ?pause, "cannot hear of new jobs, trying again");
             tokio::time::sleep(pause).await;
         }
     }

@@ -192,14 +192,23 @@ impl Consumer {
         match self.queue.claim(lease, room).await {
             Ok(claim) => {
                 if !backoff.is_fresh() {
-                    tracing::info!(queue = self.queue.name(), "claims jobs again");
+                    tracing::info!(
+                        queue = self.queue.name(),
+                        layout = self.queue.layout(),
+                        "claims jobs again"
+                    );
                     *backoff = Backoff::default();
                 }
                 Some(claim)
             }
             Err(error) => {
+                let (queue, layout) = (self.queue.name(), self.queue.layout());
+                if backoff.is_fresh() {
+                    tracing::warn!(queue, layout, %error, "cannot claim jobs, trying again");
+                } else {
+                    tracing::debug!(queue, layout, %error, "still cannot claim jobs");
+                }
                 let pause = backoff.next();
-                tracing::warn!(queue = self.queue.name(), %error, ?pause, "cannot claim jobs, trying again");
                 tokio::time::sleep(pause).await;
                 None
             }

@@ -146,8 +146,13 @@ for (const mode of MODES) {
             await octavo.perform(someone('ada'), 'Create_Character', character('Isolde'));
             const { status, headers, text } = await octavo.request('/metrics');
             assert.equal(status, 200);
-            assert.match(headers.get('content-type'), /^(text\/plain|application\/openmetrics-text)/);
+            // A browser shows this, and would save the other as a file.
+            assert.match(headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
             assert.match(text, /^octavo_jobs_total\b.* [1-9]/m);
+            assert.match(text, /^octavo_queue_available 1$/m);
+            const accept = 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5';
+            const newer = await octavo.request('/metrics', { headers: { accept } });
+            assert.match(newer.headers.get('content-type'), /^application\/openmetrics-text; version=1\.0\.0/);
         });
 
         test('the page comes with a content security policy that allows nothing by default', async () => {

@@ -66,6 +66,14 @@ for (const mode of MODES) {
             await octavo.submit({ token: stdout.trim() }, 'Create_Character', character('Isolde'));
         });
 
+        test('who reads no further ends a command in silence, and a full disk is an error', async () => {
+            const closed = await octavo.shell(`{ sleep 0.2; "$OCTAVO" token --user ada; echo "exit $?" >&2; } | true`);
+            assert.equal(closed.stderr, 'exit 0\n');
+            const full = await octavo.shell('"$OCTAVO" token --user ada > /dev/full');
+            assert.match(full.stderr, /^octavo: No space left on device[^\n]*\n$/);
+            assert.equal(full.code, 1);
+        });
+
         test('octavo enqueue --wait submits a file and prints the outcome', async () => {
             const file = join(octavo.dir, 'character.json');
             await writeFile(file, JSON.stringify(character('Isolde')));

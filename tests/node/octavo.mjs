@@ -111,8 +111,17 @@ export class Octavo {
 
     /** Runs another command of the binary in the same environment: `{ code, stdout, stderr }`. */
     async run(args, { env = {}, input = '' } = {}) {
+        return this.#toItsEnd(binary(), args, env, input);
+    }
+
+    /** Runs a line of shell to its end, as `run` does; `$OCTAVO` is the program. */
+    async shell(line) {
+        return this.#toItsEnd('/bin/sh', ['-c', line], { OCTAVO: binary(), PATH: process.env.PATH });
+    }
+
+    async #toItsEnd(program, args, env, input = '') {
         await this.prepare();
-        const child = spawn(binary(), args, { cwd: this.dir, env: defined({ ...this.env, ...env }) });
+        const child = spawn(program, args, { cwd: this.dir, env: defined({ ...this.env, ...env }) });
         const output = { stdout: '', stderr: '' };
         for (const stream of ['stdout', 'stderr']) {
             child[stream].setEncoding('utf8').on('data', (chunk) => (output[stream] += chunk));
@@ -121,7 +130,7 @@ export class Octavo {
         child.stdin.on('error', () => {});
         child.stdin.end(input);
         try {
-            const what = () => `\`octavo ${args.join(' ')}\` did not end\n${output.stdout}${output.stderr}`;
+            const what = () => `\`${program} ${args.join(' ')}\` did not end\n${output.stdout}${output.stderr}`;
             const [code] = await within(STOP_MS, once(child, 'close'), what);
             return { code, ...output };
         } finally {

@@ -38,6 +38,11 @@ async function counted(octavo, outcome) {
     return Number(text.match(new RegExp(`octavo_profiles_total\\{outcome="${outcome}"\\} (\\d+)`))[1]);
 }
 
+/** How many sockets are connected without a token. */
+async function unsignedSockets(octavo) {
+    return Number((await octavo.request('/metrics')).text.match(/^octavo_sockets_unsigned (\d+)$/m)[1]);
+}
+
 describe('Profile', () => {
     const octavo = service('embedded');
     const asService = (claims) => octavo.connect(token({ role: 'service', ...claims }), { url: octavo.messagesUrl });
@@ -115,6 +120,22 @@ describe('legacy sockets', () => {
         const sibling = await octavo.connect(undefined, { url: octavo.messagesUrl });
         sibling.socket.emit('Profile', { Id: room(ada, 'Create_Character'), ...TOLD });
         assert.deepEqual(await answer, TOLD);
+    });
+
+    test('who has no token is counted, and who has one is not', async () => {
+        const ada = someone('ada');
+        const [unsigned, without] = [await counted(octavo, 'unsigned'), await unsignedSockets(octavo)];
+        const client = await listener(octavo, ada);
+        for (const sibling of [{ token: undefined, more: 1 }, { token: token({ role: 'service' }), more: 0 }]) {
+            const { socket } = await octavo.connect(sibling.token, { url: octavo.messagesUrl });
+            assert.equal((await unsignedSockets(octavo)) - without, sibling.more);
+            const answer = heard(client);
+            socket.emit('Profile', { Id: room(ada, QUEUE), ...TOLD });
+            await answer;
+            await countedUp(octavo, 'unsigned', unsigned + 1);
+            socket.disconnect();
+            await eventually(ANSWER_MS, async () => (await unsignedSockets(octavo)) === without || undefined, () => 'still counted');
+        }
     });
 
     test('a signed-in client hears each outcome once, too', async () => {

@@ -105,9 +105,18 @@ describe('Redis does not answer', () => {
         await flow.next(BACK_MS);
         await redis.kill();
         await pause(SILENT_MS);
+        const { text } = await octavo.request('/metrics');
+        assert.match(text, /^octavo_queue_available 0$/m);
+        assert.doesNotMatch(text, /^octavo_queue_jobs\{/m);
         await redis.start();
         t.diagnostic(`the first outcome came after ${await flow.next(BACK_MS)} ms`);
         await flow.end();
+        const said = (word) => octavo.log.filter((line) => line.includes(word)).length;
+        assert.equal(said('cannot connect to Redis, trying again'), 1, octavo.tail());
+        assert.equal(said('connected to Redis again'), 1, octavo.tail());
+        // One for each thing that goes on without an end, and one for each request that was refused.
+        const warnings = octavo.log.filter((line) => line.includes('"WARN"') && !line.includes('a request could not be served'));
+        assert.ok(warnings.length <= 20, warnings.join('\n'));
     });
 
     test('for it takes no writes for a while', async (t) => {

@@ -36,6 +36,11 @@ for (const mode of MODES) {
                     assert.match(message, telling, `${what} at ${url}`);
                 }
             }
+            const { text } = await octavo.request('/metrics');
+            for (const [reason, least] of Object.entries({ missing: 4, malformed: 2, forged: 2, expired: 2 })) {
+                const [, count] = text.match(new RegExp(`octavo_sign_ins_refused_total\\{reason="${reason}"\\} (\\d+)`)) ?? [];
+                assert.ok(count >= least, `${count} were ${reason}\n${text}`);
+            }
         });
 
         test('one\'s own room is joined, and the answer names it', async () => {

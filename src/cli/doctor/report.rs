@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write, stdout};
 
 use serde::Serialize;
 
+use crate::telemetry;
+
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
@@ -79,7 +81,7 @@ impl Report {
             serde_json::to_writer_pretty(&mut *out, &Json { status, checks: &self.0 })?;
             return writeln!(out);
         }
-        let colour = stdout().is_terminal();
+        let colour = stdout().is_terminal() && telemetry::wants_colours();
         let width = self.0.iter().map(|check| check.name.len()).max().unwrap_or_default();
         for Check { name, status, found, advice } in &self.0 {
             let (on, off) = if colour { (status.colour(), "\u{1b}[0m") } else { ("", "") };
