@@ -67,7 +67,7 @@ impl Bench {
         }
         let report = super::block_on(async {
             let progress = Progress::new();
-            progress.step("starting Redis and MongoDB");
+            progress.step("preparing Redis and MongoDB");
             let dir = tempfile::Builder::new().prefix("octavo-bench-").tempdir()?;
             let report = self.on_servers(&dir, &progress).await;
             progress.end();
