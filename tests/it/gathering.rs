@@ -285,6 +285,20 @@ async fn reads_at_once_go_together() {
 }
 
 #[tokio::test]
+async fn the_server_stops_a_read_that_nobody_waits_for_any_more() {
+    let fixture = Fixture::new().await;
+    let users = of_users(&fixture, 50).await;
+    fixture.profile().await;
+    join_all(users.iter().map(|user| newest(&fixture.store, user, vec![]))).await;
+    newest(&fixture.store, "u0", vec![Condition::Text(Field::Name, vec!["u0 2".to_owned()])]).await;
+    let kinds = operations(&fixture.database).await;
+    let profile = fixture.database.collection::<Document>("system.profile");
+    let limited = profile.count_documents(doc! { "command.maxTimeMS": 10_000 }).await.unwrap();
+    assert!(kinds.contains(&"command".to_owned()) && kinds.contains(&"query".to_owned()), "{kinds:?}");
+    assert_eq!(limited, kinds.len() as u64);
+}
+
+#[tokio::test]
 async fn reads_that_may_take_long_go_alone() {
     let fixture = Fixture::new().await;
     let users = of_users(&fixture, 50).await;

@@ -153,12 +153,13 @@ impl Store for MongoStore {
         let stored = if reads::is_bounded(filter) {
             self.in_time(self.reads.ask(read)).await?
         } else {
-            let (characters, alone) = (self.characters.clone(), Arc::clone(&self.alone));
+            let (characters, alone, patience) =
+                (self.characters.clone(), Arc::clone(&self.alone), self.timeout);
             let find = async {
                 let permit = alone.acquire_owned().await.map_err(Error::custom)?;
                 to_its_end(async move {
                     let _until_it_ends = permit;
-                    reads::find(&characters, &read).await
+                    reads::find(&characters, &read, patience).await
                 })
                 .await
             };

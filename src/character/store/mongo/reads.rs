@@ -51,7 +51,7 @@ impl Reads {
     /// One command for several costs the server half of what they do; one that takes longer than `patience` is not waited for
     /// by the next.
     pub(super) fn new(characters: Collection<Stored>, patience: Duration) -> Self {
-        let gather = Gather::new(SIZE, patience, move |reads| read(characters.clone(), reads));
+        let gather = Gather::new(SIZE, patience, move |reads| read(characters.clone(), reads, patience));
         Self { gather, bytes: AtomicUsize::new(0) }
     }
 
@@ -65,7 +65,7 @@ impl Reads {
 }
 
 /// What comes of a union is told apart by its user: of each, one goes with the others.
-async fn read(characters: Collection<Stored>, reads: Vec<Read>) -> Answers<Vec<Stored>> {
+async fn read(characters: Collection<Stored>, reads: Vec<Read>, patience: Duration) -> Answers<Vec<Stored>> {
     let (mut together, mut alone) = (HashMap::new(), Vec::new());
     for (n, read) in reads.iter().enumerate() {
         match together.entry(read.user.as_str()) {
@@ -80,10 +80,10 @@ async fn read(characters: Collection<Stored>, reads: Vec<Read>) -> Answers<Vec<S
     }
     let each = async |alone: Vec<usize>| {
         let each = alone.into_iter().filter_map(|n| Some((n, reads.get(n)?)));
-        join_all(each.map(async |(n, read)| (n, find(&characters, read).await))).await
+        join_all(each.map(async |(n, read)| (n, find(&characters, read, patience).await))).await
     };
     let parts = together.values().filter_map(|n| reads.get(*n));
-    let (union, mut found) = tokio::join!(union(&characters, parts), each(alone));
+    let (union, mut found) = tokio::join!(union(&characters, parts, patience), each(alone));
     match union {
         Ok(all) => {
             let mut of: HashMap<_, _> = together.iter().map(|(user, n)| (*user, (*n, Vec::new()))).collect();
@@ -114,8 +114,13 @@ fn order() -> Document {
 }
 
 /// Marks come too, and are left out by [`Stored`]: a projection would have the server copy the images.
-pub(super) async fn find(characters: &Collection<Stored>, read: &Read) -> Result<Vec<Stored>, Error> {
-    let find = characters.find(read.filter.clone()).sort(order()).limit(read.limit.into());
+/// After `patience` nobody waits for the answer, and the server stops looking for it.
+pub(super) async fn find(
+    characters: &Collection<Stored>,
+    read: &Read,
+    patience: Duration,
+) -> Result<Vec<Stored>, Error> {
+    let find = characters.find(read.filter.clone()).sort(order()).limit(read.limit.into()).max_time(patience);
     find.await?.try_collect().await
 }
 
@@ -123,6 +128,7 @@ pub(super) async fn find(characters: &Collection<Stored>, read: &Read) -> Result
 async fn union(
     characters: &Collection<Stored>,
     reads: impl Iterator<Item = &Read>,
+    patience: Duration,
 ) -> Result<Vec<Stored>, Error> {
     let (mut pipeline, mut most) = (Vec::new(), 0);
     for Read { filter, limit, .. } in reads {
@@ -138,6 +144,6 @@ async fn union(
         return Ok(Vec::new());
     }
     // One more, so that one answer has them all and says that there are no more.
-    let found = characters.aggregate(pipeline).batch_size(most + 1).with_type::<Stored>().await?;
-    found.try_collect().await
+    let aggregate = characters.aggregate(pipeline).batch_size(most + 1).max_time(patience);
+    aggregate.with_type::<Stored>().await?.try_collect().await
 }
