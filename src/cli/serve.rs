@@ -23,14 +23,22 @@ pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
     let runtime =
         Builder::new_multi_thread().worker_threads(config.server.threads().get()).enable_all().build()?;
     super::run_on(runtime, async {
-        let app = App::build(config).await?;
-        if stderr().is_terminal() {
-            eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));
-        }
         let shutdown = CancellationToken::new();
+        // From the start on: servers that are away, or an index that is made, may take long.
         let second = stop_on_signal(shutdown.clone())?;
+        let serving = async {
+            let Some(app) = shutdown.run_until_cancelled(App::build(config)).await.transpose()? else {
+                tracing::info!("stopped before it had started");
+                return Ok(ExitCode::SUCCESS);
+            };
+            if stderr().is_terminal() {
+                eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));
+            }
+            app.run(shutdown.clone()).await?;
+            Ok::<_, CliError>(ExitCode::SUCCESS)
+        };
         tokio::select! {
-            ended = app.run(shutdown) => ended.map(|()| ExitCode::SUCCESS).map_err(CliError::from),
+            ended = serving => ended,
             () = second => Err("stopped at once by a second signal; unfinished jobs run again when their leases end".into()),
         }
     })

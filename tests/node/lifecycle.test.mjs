@@ -1,14 +1,16 @@
 // Starting, stopping, crashing and losing connections, and the command line.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import Redis from 'ioredis';
 import { CREATED, character, someone } from './data.mjs';
-import { MODES, Octavo, service, setting } from './octavo.mjs';
-import { eventually } from './wait.mjs';
+import { MODES, Octavo, service, setting, started } from './octavo.mjs';
+import { ANSWER_MS, eventually, within } from './wait.mjs';
 
 /** For what waits until the lease of a lost job has run out, or a cut connection is back; in milliseconds. */
 const RECOVERY_MS = 60_000;
@@ -106,6 +108,18 @@ for (const mode of MODES) {
     });
 }
 
+test('SIGTERM while it starts, and MongoDB does not answer: exit 0 at once', async (t) => {
+    const silent = createServer((socket) => t.after(() => socket.destroy())).listen(0, '127.0.0.1');
+    t.after(() => silent.close());
+    await once(silent, 'listening');
+    const octavo = new Octavo('servers', { MONGODB_URI: `mongodb://127.0.0.1:${silent.address().port}/octavo_test` });
+    t.after(() => octavo.remove());
+    const starting = assert.rejects(octavo.start(), /ended \(code 0, .* before it listened/);
+    await within(ANSWER_MS, once(silent, 'connection'), () => `MongoDB is not asked\n${octavo.tail()}`);
+    assert.equal(await octavo.stop({ limit: AT_ONCE_MS }), 0);
+    await starting;
+});
+
 describe('the connection to Redis', () => {
     test('CLIENT KILL several times during a run: the service goes on by itself and every job is done', async (t) => {
         const redis = new Redis(Number(setting('OCTAVO_TEST_REDIS_PORT')), setting('OCTAVO_TEST_REDIS_HOST'));
@@ -192,13 +206,6 @@ describe('the help', () => {
         });
     }
 });
-
-/** A service of this test's own, which it may stop and start. */
-async function started(t, mode, env) {
-    const octavo = new Octavo(mode, env);
-    t.after(() => octavo.remove());
-    return octavo.start();
-}
 
 /**
  * Submits jobs, and ends the process at the moment when one of the first is accepted, so that others are just being taken

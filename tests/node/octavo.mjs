@@ -25,6 +25,13 @@ export function service(mode, env) {
     return octavo;
 }
 
+/** A service of one test's own, which it may stop and start. */
+export async function started(t, mode, env) {
+    const octavo = new Octavo(mode, env);
+    t.after(() => octavo.remove());
+    return octavo.start();
+}
+
 /** One deployment of the service (mode, environment, data), and the process that serves it now. */
 export class Octavo {
     /** `env` goes over the mode's own variables; a variable that is `undefined` there is not set at all. */
