@@ -61,6 +61,14 @@ pub enum Storage {
     },
 }
 
+impl Storage {
+    /// Whether the key that tokens are signed with is the service's own: nobody else can make one.
+    #[must_use]
+    pub fn makes_secret(&self) -> bool {
+        matches!(self, Self::Embedded { secret: None, .. })
+    }
+}
+
 impl Config {
     /// Reads all settings from the built-in defaults, `file`, and `env`.
     ///

@@ -122,7 +122,7 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
         .route("/readyz", get(ready::readyz))
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics));
-    if state.mode == Mode::Embedded {
+    if config.storage.makes_secret() {
         router = router.route("/v1/token", post(token::create));
     }
     router

@@ -1,4 +1,4 @@
-//! `POST /v1/token`: a token for the asking, to try the page. Only with the embedded store, only on this machine.
+//! `POST /v1/token`: a token for the asking, to try the page. Only while the key is the service's own, only on this machine.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

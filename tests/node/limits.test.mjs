@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { Client } from './client.mjs';
 import { CREATED, character, room, someone } from './data.mjs';
-import { service } from './octavo.mjs';
+import { service, started } from './octavo.mjs';
 import { ANSWER_MS, within } from './wait.mjs';
 
 const LISTED = 'https://listed.example';
@@ -65,8 +65,9 @@ describe('pages of other origins', () => {
         }
     });
 
-    test('no page of another origin gets a token', async () => {
-        for (const at of [octavo, open]) {
+    test('no page of another origin gets a token', async (t) => {
+        const keyless = (env) => started(t, 'embedded', { JWT_SECRET: undefined, ...env });
+        for (const at of [await keyless(octavo.extraEnv), await keyless()]) {
             for (const origin of [LISTED, FOREIGN, 'null']) {
                 assertNoCors(await preflight(at, '/v1/token', origin));
                 const { status, headers, body } = await at.request('/v1/token', { json: { user: 'ada' }, headers: { origin } });
@@ -78,6 +79,9 @@ describe('pages of other origins', () => {
             assert.equal(own.status, 201);
             assertNoCors(own);
         }
+        // With the platform's key, tokens are the platform's to give.
+        const refused = await open.request('/v1/token', { json: { user: 'ada' }, headers: { origin: open.url } });
+        assert.equal(refused.status, 404);
     });
 });
 
