@@ -62,23 +62,26 @@ impl<D: Domain> Pipeline<D> {
 
     /// Runs a job once, and gives its user too, when known.
     async fn attempt(&self, job: &Job) -> (Option<String>, Result<Reply, Failure>) {
-        let request = match self.domain.parse(job.queue, &job.data) {
-            Ok(request) => request,
+        let (user, token, command) = match self.domain.parse(job.queue, &job.data) {
+            Ok(Request { id, token, command }) => (id, token, Ok(command)),
             Err(invalid) => {
                 let reason = invalid.to_string();
-                return (invalid.id, Err(Failure::Abort(reason)));
+                (invalid.id, invalid.token, Err(Failure::Abort(reason)))
             }
         };
-        let Some(user) = request.id else {
-            return (None, Err(Failure::Abort("Id is missing".to_owned())));
+        let Some(user) = user else {
+            let failure = command.err().unwrap_or_else(|| Failure::Abort("Id is missing".to_owned()));
+            return (None, Err(failure));
         };
         if job.crashes >= self.max_crashes {
             let reason = format!("poison: {} processes died while it ran", job.crashes);
             return (Some(user), Err(Failure::Abort(reason)));
         }
-        let result = match self.auth.verify_for(&user, request.token.as_deref()) {
-            Ok(caller) => self.run(&caller, job, request.command).await,
-            Err(error) => Err(Failure::Refused(Refusal::Session(error))),
+        // Who asks comes before what is asked: a job that proves nothing leaves no dead letter.
+        let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
+            (Ok(caller), Ok(command)) => self.run(&caller, job, command).await,
+            (Ok(_), Err(failure)) => Err(failure),
+            (Err(error), _) => Err(Failure::Refused(Refusal::Session(error))),
         };
         (Some(user), result)
     }

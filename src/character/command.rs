@@ -66,7 +66,7 @@ pub(super) fn parse(queue: &str, data: &[u8]) -> Result<Request<Command>, Invali
     };
     match command(queue, data, &mut fields) {
         Some(command) if fields.0.is_empty() => Ok(Request { id, token, command }),
-        _ => Err(Invalid { id, fields: fields.0 }),
+        _ => Err(Invalid { id, token, fields: fields.0 }),
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Request<C> {
 pub struct Invalid {
     /// Whose job it says it is, when that can be read.
     pub id: Option<String>,
+    /// The token that should prove it, when that can be read.
+    pub token: Option<String>,
     /// Every wrong field.
     pub fields: Vec<FieldError>,
 }
@@ -72,7 +74,7 @@ impl Invalid {
     /// The data as a whole is wrong.
     #[must_use]
     pub fn data(message: impl Into<String>) -> Self {
-        Self { id: None, fields: vec![FieldError::new("data", message)] }
+        Self { id: None, token: None, fields: vec![FieldError::new("data", message)] }
     }
 }
 

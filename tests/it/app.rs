@@ -157,7 +157,7 @@ async fn run_and_die(config: &Config, queue: &dyn Inbox) {
     assert!(matches!(ran, Ok(_) | Err(octavo::outcome::Failure::Refused(_))), "{ran:?}");
 }
 
-/// Data that no command can be made of.
+/// Data that no command can be made of; `TOKEN` stands for a good one.
 const UNDECODABLE: [&str; 9] = [
     "null",
     "7",
@@ -165,9 +165,9 @@ const UNDECODABLE: [&str; 9] = [
     r#""text""#,
     "{",
     "\u{0}",
-    r#"{"Id": "ada"}"#,
-    r#"{"Id": 7}"#,
-    r#"{"Id": "ada", "Name": {"$gt": ""}, "Description": "", "Image": "", "Image_Real": ""}"#,
+    r#"{"Id": "ada", "Token": "TOKEN"}"#,
+    r#"{"Id": 7, "Token": "TOKEN"}"#,
+    r#"{"Id": "ada", "Token": "TOKEN", "Name": {"$gt": ""}, "Description": "", "Image": "", "Image_Real": ""}"#,
 ];
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn undecodable_jobs_are_buried_and_their_neighbours_done_on_the_embedded_s
 
 async fn push_among_undecodable(queue: &dyn Inbox) {
     for data in UNDECODABLE {
-        queue.push(data.as_bytes().to_vec()).await.unwrap();
+        queue.push(data.replace("TOKEN", &token("ada")).into_bytes()).await.unwrap();
         queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
     }
 }
@@ -239,17 +239,20 @@ async fn a_job_with_a_token_that_proves_nothing_is_told_that_the_session_expired
     let another = token("bob");
     let service = Service::start(config.clone()).await;
     let queue = queue_of(&config, "Create_Character").await;
-    for bad in [json!(expired), json!(another), json!("garbage"), json!(7), json!(null)] {
+    let tokens = [json!(expired), json!(another), json!("garbage"), json!(7), json!(null)];
+    // Also where the data are wrong: nobody else hears of what, and no dead letter is left.
+    for (bad, name) in tokens.iter().flat_map(|bad| [(bad, json!("Aria")), (bad, json!(7))]) {
         let mut data = create("ada", "Aria");
-        data["Token"] = bad.clone();
+        (data["Token"], data["Name"]) = (bad.clone(), name.clone());
         let id = queue.push(data.to_string().into_bytes()).await.unwrap();
         let outcome = service.outcome("ada", &id).await;
         assert_eq!(
             outcome,
             json!({ "Message": "Session expired. Please log in again.", "Status": false }),
-            "{bad}"
+            "{bad}, {name}"
         );
     }
+    assert_eq!(service.health().await["queues"]["Create_Character"]["dead"], 0);
     assert_eq!(
         database_of(&config)
             .await

@@ -89,6 +89,15 @@ export const CONTRACT = [
         },
     },
     {
+        option: 'expired token, and data that are wrong',
+        expected: { heard: EXPIRED, finished: EXPIRED },
+        async run(side) {
+            const ada = someone();
+            const data = { ...bad(ada), Token: expiredToken(ada) };
+            return perform(side, await side.browser(ada), 'Create_Character', data);
+        },
+    },
+    {
         option: 'a job that can never be done',
         expected: { heard: FAILED, reason: 'Name is missing' },
         async run(side) {

@@ -71,11 +71,11 @@ export class WorkerSide {
     }
 
     async #perform(queue, { data, timestamp }) {
-        if (queue === 'Create_Character' && data.Name === undefined) {
-            throw new Error('Name is missing');
-        }
         if (JSON.parse(Buffer.from(data.Token.split('.')[1], 'base64url')).exp < Date.now() / 1000) {
             return EXPIRED;
+        }
+        if (queue === 'Create_Character' && data.Name === undefined) {
+            throw new Error('Name is missing');
         }
         const { Id, Token, Id_Character, Filter, ...fields } = data;
         const own = this.#characters.get(Id_Character)?.User_Id === Id;
