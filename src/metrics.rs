@@ -14,7 +14,8 @@ use crate::queue::Counts;
 pub struct Metrics {
     registry: Registry,
     jobs: Family<JobLabels, Counter>,
-    seconds: Family<QueueLabels, Histogram>,
+    waited: Family<QueueLabels, Histogram>,
+    took: Family<QueueLabels, Histogram>,
     states: Family<StateLabels, Gauge<u64, AtomicU64>>,
     driven: Family<QueueLabels, Counter>,
     store: Gauge,
@@ -60,15 +61,21 @@ impl Metrics {
     pub fn new(queues: impl IntoIterator<Item = &'static str>) -> Self {
         let jobs = Family::<JobLabels, Counter>::default();
         let driven = Family::<QueueLabels, Counter>::default();
-        let seconds = Family::<QueueLabels, Histogram>::new_with_constructor(|| {
-            Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
-        });
+        let seconds = || {
+            Family::<QueueLabels, Histogram>::new_with_constructor(|| {
+                Histogram::new([
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0,
+                ])
+            })
+        };
+        let (waited, took) = (seconds(), seconds());
         for queue in queues {
             for outcome in OUTCOMES {
                 drop(jobs.get_or_create(&JobLabels { queue, outcome }));
             }
             drop(driven.get_or_create(&QueueLabels { queue }));
-            drop(seconds.get_or_create(&QueueLabels { queue }));
+            drop(waited.get_or_create(&QueueLabels { queue }));
+            drop(took.get_or_create(&QueueLabels { queue }));
         }
         let (states, store, queue) = (Family::default(), Gauge::default(), Gauge::default());
         let (sockets, unsigned, refused) =
@@ -80,10 +87,16 @@ impl Metrics {
         let mut registry = Registry::with_prefix("octavo");
         registry.register("jobs", "Jobs by what became of them", jobs.clone());
         registry.register_with_unit(
-            "job_duration",
-            "Time from claim to outcome",
+            "job_wait",
+            "Time from a job's creation to its claim, with its delay and the attempts before",
             Unit::Seconds,
-            seconds.clone(),
+            waited.clone(),
+        );
+        registry.register_with_unit(
+            "job_duration",
+            "Time that a job's run took",
+            Unit::Seconds,
+            took.clone(),
         );
         registry.register("queue_jobs", "Jobs in the queues by state", states.clone());
         registry.register("dead_letters_driven", "Dead letters driven again", driven.clone());
@@ -101,13 +114,27 @@ impl Metrics {
         registry.register("sockets_unsigned", "Of these, those without a token", unsigned.clone());
         registry.register("sign_ins_refused", "Sockets that were not let in", refused.clone());
         registry.register("profiles", "Messages of sibling services to rooms", profiles.clone());
-        Self { registry, jobs, seconds, states, driven, store, queue, sockets, unsigned, refused, profiles }
+        Self {
+            registry,
+            jobs,
+            waited,
+            took,
+            states,
+            driven,
+            store,
+            queue,
+            sockets,
+            unsigned,
+            refused,
+            profiles,
+        }
     }
 
-    /// Counts one end of a job.
-    pub fn job(&self, queue: &'static str, outcome: &'static str, took: Duration) {
+    /// Counts one end of a job, which `waited` before it was claimed and then `took` some time.
+    pub fn job(&self, queue: &'static str, outcome: &'static str, waited: Duration, took: Duration) {
         self.jobs.get_or_create(&JobLabels { queue, outcome }).inc();
-        self.seconds.get_or_create(&QueueLabels { queue }).observe(took.as_secs_f64());
+        self.waited.get_or_create(&QueueLabels { queue }).observe(waited.as_secs_f64());
+        self.took.get_or_create(&QueueLabels { queue }).observe(took.as_secs_f64());
     }
 
     /// Counts a dead letter that was driven again.

@@ -221,7 +221,7 @@ impl<D: Domain> Handler for Pipeline<D> {
     fn ended(&self, settled: &Settled, job: &Job, report: Report) {
         let Report { user, outcome, reason, took } = report;
         let outcome = if *settled == Settled::Lost { "lost" } else { outcome };
-        self.metrics.job(job.queue, outcome, took);
+        self.metrics.job(job.queue, outcome, job.waited(), took);
         let event = Event { job, user: user.as_deref(), outcome, reason: reason.as_deref(), took };
         event.log();
     }
@@ -240,7 +240,7 @@ impl Event<'_> {
     fn log(&self) {
         let Self { job, user, outcome, reason, took } = self;
         let took_ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
-        let waited_ms = (job.claimed_ms - job.created_ms).max(0);
+        let waited_ms = u64::try_from(job.waited().as_millis()).unwrap_or(u64::MAX);
         macro_rules! event {
             ($level:ident) => {
                 tracing::$level!(

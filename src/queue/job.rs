@@ -38,6 +38,12 @@ impl Job {
         self.crashes > 1
     }
 
+    /// How long it was there before it was claimed.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.claimed_ms - self.created_ms).unwrap_or_default())
+    }
+
     /// What a domain may know of the job.
     #[must_use]
     pub fn origin(&self) -> Origin<'_> {

@@ -150,6 +150,9 @@ for (const mode of MODES) {
             assert.match(headers.get('content-type'), /^text\/plain; version=0\.0\.4/);
             assert.match(text, /^octavo_jobs_total\b.* [1-9]/m);
             assert.match(text, /^octavo_queue_available 1$/m);
+            for (const seconds of ['job_wait', 'job_duration']) {
+                assert.match(text, new RegExp(`^octavo_${seconds}_seconds_count\\{queue="Create_Character"\\} [1-9]`, 'm'));
+            }
             const accept = 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5';
             const newer = await octavo.request('/metrics', { headers: { accept } });
             assert.match(newer.headers.get('content-type'), /^application\/openmetrics-text; version=1\.0\.0/);
