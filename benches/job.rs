@@ -1,4 +1,4 @@
-//! What one job costs between the queue and the store: `cargo bench`.
+//! What one job costs between the queue and the store; run with `cargo bench`.
 
 #![expect(clippy::unwrap_used, reason = "a bench ends at its first mistake")]
 

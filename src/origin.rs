@@ -1,10 +1,10 @@
-//! Which web pages may talk to us. Browsers do not apply CORS to WebSockets, so the server looks itself.
+//! Which web pages may connect. Browsers do not apply CORS to WebSockets, so the server checks for itself.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::config::Origins;
 
-/// Whether the page that sent these headers may connect. Clients that are no browsers send no `Origin`.
+/// Whether the page that sent these headers may connect. Clients other than browsers send no `Origin`.
 pub(crate) fn allowed(origins: &Origins, headers: &HeaderMap) -> bool {
     match (origins, text(headers, header::ORIGIN)) {
         (Origins::Any, _) | (_, None) => true,
@@ -12,7 +12,7 @@ pub(crate) fn allowed(origins: &Origins, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether these headers come from our own page, or from a client that is no browser.
+/// Whether these headers come from our own page, or from a client that is not a browser.
 pub(crate) fn is_own(headers: &HeaderMap) -> bool {
     let Some(origin) = text(headers, header::ORIGIN) else { return true };
     origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(headers, header::HOST))

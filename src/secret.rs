@@ -1,4 +1,4 @@
-//! The key that tokens are signed with, made and kept in the data directory when none is given.
+//! The key that tokens are signed with, generated and kept in the data directory when none is given.
 
 use std::{
     fs::{self, OpenOptions},
@@ -10,10 +10,10 @@ use std::{
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
 
-/// The kept key cannot be used.
+/// Why the kept key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It cannot be read or made.
+    /// It cannot be read or created.
     #[error("the key in {0} cannot be used: {1}")]
     Unusable(PathBuf, #[source] io::Error),
     /// There is none.
@@ -23,10 +23,10 @@ pub enum SecretError {
     Missing(PathBuf),
 }
 
-/// `given`, or the key kept in `dir`, which is made now if there is none.
+/// `given`, or the key kept in `dir`, which is generated now if there is none.
 ///
 /// # Errors
-/// When it cannot be read or made.
+/// When it cannot be read or created.
 pub fn or_made(given: Option<&SecretString>, dir: &Path) -> Result<SecretString, SecretError> {
     if let Some(secret) = given {
         return Ok(secret.clone());
@@ -55,13 +55,13 @@ pub fn kept(dir: &Path) -> Result<SecretString, SecretError> {
 /// The key's file in the data directory.
 pub const FILE: &str = "jwt_secret";
 
-/// What the platform's `.env.example` has: everybody knows it.
+/// The key in the platform's `.env.example`: everybody knows it.
 pub const PUBLISHED: &str = "your_secret_key";
 
-/// A key that is shorter can be guessed from one token.
+/// A shorter key can be guessed from one token.
 pub const STRONG_BYTES: usize = 32;
 
-/// Letters and digits of a made key: 256 bits.
+/// Letters and digits of a generated key: 256 bits.
 const LENGTH: usize = 43;
 
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
@@ -69,16 +69,16 @@ fn make(dir: &Path, path: &Path) -> io::Result<()> {
     let made = dir.join(format!("{FILE}.{}", std::process::id()));
     let key = Alphanumeric.sample_string(&mut rand::rng(), LENGTH);
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made)?.write_all(key.as_bytes())?;
-    // A link, unlike a rename, leaves a key alone that another process has put there meanwhile.
+    // A link, unlike a rename, does not replace a key that another process has put there meanwhile.
     let linked = fs::hard_link(&made, path);
     fs::remove_file(&made)?;
     if path.exists() { Ok(()) } else { linked }
 }
 
-/// Makes the data directory, for its owner only: it holds a key, and users' tokens.
+/// Creates the data directory, for its owner only: it holds a key, and users' tokens.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Sets up everything that the tests need, runs all of them, and tells by its exit code.
+# Sets up everything that the tests need, runs all of them, and reports by its exit code.
 set -euo pipefail
 
 usage() {
     cat <<'HELP'
 Usage: tests/run.sh [--help]
 
-Runs every test of Octavo: Rust (unit and integration), Node (a stock socket.io-client
-against the binary), the page in Chromium, and the short form of the chaos suite. Nothing is skipped: what cannot be had
-is an error that says what to do.
+Runs all of Octavo's tests: Rust (unit and integration), Node (a stock socket.io-client against the binary),
+the page in Chromium, and the short form of the chaos suite. Nothing is skipped: if something is missing and
+cannot be obtained, that is an error that says what to do.
 
 Needs cargo, make, node 20.15 or newer with npm, python3, and apt-get (with sudo when not root).
-Gets by itself what is not on the PATH: redis-server, mongod, chromium, the npm packages.
+Fetches what is not on the PATH: redis-server, mongod, chromium, the npm packages.
 Downloads are kept in tests/.cache, so a second run is quick. The build and the servers need 4 GB.
 
 Environment:
   REDIS_HOST, REDIS_PORT, MONGODB_URI
-      Use these servers; tests that break theirs start others beside them. REDIS_HOST and MONGODB_URI go together; REDIS_PORT
-      is 6379 when not set. The tests use databases named octavo_test_… and keys of their
-      own, and leave them behind: give servers that may be thrown away.
+      Use these servers; tests that break their servers start others. REDIS_HOST and MONGODB_URI go together;
+      REDIS_PORT defaults to 6379. The tests use databases named octavo_test_… and their own keys, and leave
+      them behind: use disposable servers.
   OCTAVO_SCREENSHOTS
       A folder for the screenshots of the page (default: a temporary one).
 HELP
@@ -26,7 +26,7 @@ HELP
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$root/tests/.cache
-# The build takes 2, the servers of the chaos suite another; and a mongod whose disk is full only dies.
+# The build takes 2 GB, the servers of the chaos suite another; and a mongod whose disk is full simply dies.
 readonly NEEDED_GB=4
 scratch=
 passed=0
@@ -64,12 +64,12 @@ main() {
     export OCTAVO_BIN OCTAVO_SCREENSHOTS OCTAVO_CHROMIUM=$chromium
 
     say 'Building'
-    cargo build --locked || die 'The service does not build; no test was run.'
+    cargo build --locked || die 'The service does not build; no tests were run.'
     say 'Rust: unit and integration tests'
     run_rust
     say 'Node: contract, rooms, HTTP, lifecycle, page, Bull'
     run_node
-    say 'Chaos: servers that are killed, stopped, cut off and full under load, and what became of each job (short form)'
+    say 'Chaos: servers killed, stopped, cut off and filled up under load, and what became of each job (short form)'
     run_chaos
 
     say 'All parts have run'
@@ -86,13 +86,13 @@ check_tools() {
         die "node $(node --version) is too old. Install node 20.15 or newer."
 }
 
-# check_space FOLDER...: dies when one of them is on a disk that will be full before the end.
+# check_space FOLDER...: dies when one of them is on a disk that would fill up before the end.
 check_space() {
     local folder free_kb
     for folder; do
         free_kb=$(df --output=avail -k "$folder" | tail -n 1)
         ((free_kb >= NEEDED_GB * 1024 * 1024)) ||
-            die "$folder has $((free_kb / 1024)) MB free, and the tests need $NEEDED_GB GB. Make room and run this again."
+            die "$folder has $((free_kb / 1024)) MB free, but the tests need $NEEDED_GB GB. Make room and run this again."
     done
 }
 
@@ -110,7 +110,7 @@ clean_up() {
     rm -rf "$scratch"
 }
 
-# For tests that need servers of their own, whichever the others use.
+# For tests that need servers of their own, whichever servers the others use.
 find_servers() {
     need_redis_server
     OCTAVO_MONGOD=$(find_mongod) || exit 1
@@ -123,7 +123,7 @@ choose_servers() {
         export OCTAVO_TEST_MONGODB_URI=$MONGODB_URI
         redis_answers "$OCTAVO_TEST_REDIS_HOST" "$OCTAVO_TEST_REDIS_PORT" ||
             die "Redis does not answer at $OCTAVO_TEST_REDIS_HOST:$OCTAVO_TEST_REDIS_PORT. Check REDIS_HOST and REDIS_PORT, or unset them and MONGODB_URI to have servers started."
-        say "Using the Redis at $OCTAVO_TEST_REDIS_HOST:$OCTAVO_TEST_REDIS_PORT and the MongoDB of MONGODB_URI"
+        say "Using the Redis at $OCTAVO_TEST_REDIS_HOST:$OCTAVO_TEST_REDIS_PORT and the MongoDB at MONGODB_URI"
         return
     fi
     [[ -z ${REDIS_HOST-} ]] ||
@@ -137,16 +137,16 @@ choose_servers() {
 }
 
 install_node_packages() {
-    # A copy of the lock file tells whether the installed packages are still the right ones.
+    # A copy of the lock file tells whether the installed packages are still current.
     local installed=$root/tests/node/node_modules/.installed-lock.json lock=$root/tests/node/package-lock.json
     if cmp -s "$installed" "$lock"; then
         return
     fi
-    say 'Installing the npm packages of the tests'
-    # Not `npm ci`: it refuses the lock file where a registry lacks an optional package for another platform.
-    # The versions and checksums of the lock file hold here too, and --no-save leaves it as it is.
+    say "Installing the tests' npm packages"
+    # Not `npm ci`: it rejects the lock file if a registry lacks an optional package for another platform. The versions
+    # and checksums in the lock file hold here too, and --no-save leaves it as it is.
     npm install --no-save --prefix "$root/tests/node" --cache "$cache/npm" --ignore-scripts --no-audit --no-fund ||
-        die 'The npm packages of tests/node are missing: npm install failed (see above). Check that npm reaches its registry and run this again.'
+        die 'The npm packages of tests/node are missing: npm install failed (see above). Check that npm can reach its registry and run this again.'
     cp "$lock" "$installed"
 }
 
@@ -163,7 +163,7 @@ find_chromium() {
     command -v chromium
 }
 
-# The tests give the service an explicit environment; nothing of the caller's own may reach it on another way.
+# The tests give the service an explicit environment; nothing of the caller's may reach it any other way.
 clean_environment() {
     unset PORT PORT_MESSAGES_USERS MONGODB_URI REDIS_HOST REDIS_PORT JWT_SECRET
     local name
@@ -193,7 +193,7 @@ run_node() {
     count "$status" "$(sum 's/^# pass ([0-9]+)$/\1/p' "$log")" "$(sum 's/^# (fail|cancelled|skipped|todo) ([0-9]+)$/\2/p' "$log")"
 }
 
-# One result for each invariant, of both topologies. The seed is printed, and where the logs are when one is broken.
+# One result per invariant and topology. The seed is printed, and if an invariant is broken, where the logs are.
 run_chaos() {
     local log=$scratch/chaos.log status=0
     node tests/chaos/main.mjs 2>&1 | tee "$log" || status=$?
@@ -202,8 +202,8 @@ run_chaos() {
         "$(sum 's/^[0-9]+ invariants hold, ([0-9]+) do not.*/\1/p' "$log")"
 }
 
-# count STATUS PASSED FAILED: adds a part to the totals. A part that ran no test, or broke before it could count
-# its failures, is a failure as well.
+# count STATUS PASSED FAILED: adds a part to the totals. A part that ran no tests, or broke before it could count its
+# failures, is a failure as well.
 count() {
     local status=$1 part_passed=$2 part_failed=$3
     if ((part_failed == 0 && (status != 0 || part_passed == 0))); then
@@ -217,7 +217,7 @@ sum() {
     sed -nE "$1" "$2" | awk '{ total += $1 } END { print total + 0 }'
 }
 
-# apt_install PACKAGE: with a second try after apt-get update, which a fresh machine needs.
+# apt_install PACKAGE: tries again after apt-get update, which a fresh machine needs.
 apt_install() {
     command -v apt-get >/dev/null || return 1
     local as_root=(env DEBIAN_FRONTEND=noninteractive)

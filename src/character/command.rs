@@ -1,4 +1,4 @@
-//! From the data of a job to a typed [`Command`], and back; every wrong field is named.
+//! Turns a job's data into a typed [`Command`], and back; every wrong field is named.
 
 use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::pipeline::{FieldError, Invalid, Request};
 pub enum Command {
     /// Make a character.
     Create(NewCharacter),
-    /// Look at the newest ones.
+    /// Read the newest ones.
     Read(CharacterFilter),
     /// Change one.
     Update(ObjectId, Changes),
@@ -20,7 +20,7 @@ pub enum Command {
     Delete(ObjectId),
 }
 
-/// The fields of a character to be made.
+/// The fields of a character to make.
 #[derive(Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of Character")]
 pub struct NewCharacter {
@@ -30,7 +30,7 @@ pub struct NewCharacter {
     pub image_real: String,
 }
 
-/// The data of a job of any of the four queues, as it comes.
+/// The data of a job of any of the four queues, as received.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Data {
@@ -49,9 +49,9 @@ struct Data {
 /// Parses the data of a job of `queue`.
 ///
 /// # Errors
-/// All wrong fields, with the user's id when it is known.
+/// All wrong fields, with the user's id if it is known.
 pub(super) fn parse(queue: &str, data: &[u8]) -> Result<Request<Command>, Invalid> {
-    // serde would take an array as the fields of a struct.
+    // serde would accept an array as the fields of a struct.
     if data.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(Invalid::data("must be a JSON object"));
     }
@@ -61,7 +61,7 @@ pub(super) fn parse(queue: &str, data: &[u8]) -> Result<Request<Command>, Invali
     let id = fields.optional("Id", std::mem::take(&mut data.id));
     let token = match std::mem::take(&mut data.token) {
         Text::Is(token) => Some(token),
-        // A token of any other type proves nothing, as a missing one.
+        // A token of any other type proves no more than a missing one.
         Text::Missing | Text::Wrong(_) => None,
     };
     match command(queue, data, &mut fields) {
@@ -107,7 +107,7 @@ fn command(queue: &str, data: Data, fields: &mut Fields) -> Option<Command> {
         }
         "Delete_Character" => fields.object_id(data.id_character).map(Command::Delete),
         _ => {
-            fields.add(FieldError::new("queue", "is not a queue of characters"));
+            fields.add(FieldError::new("queue", "is not a character queue"));
             None
         }
     }
@@ -158,7 +158,7 @@ impl Fields {
     }
 }
 
-/// Writes `command` as the data of a job of `user`, as a producer of the platform would.
+/// Writes `command` as the data of a job of `user`, as one of the platform's producers would.
 pub(super) fn encode(command: &Command, user: &str, token: &str) -> Result<Vec<u8>, serde_json::Error> {
     #[derive(Default, Serialize)]
     #[serde(rename_all = "PascalCase")]

@@ -1,7 +1,7 @@
 //! The filter of a read: one typed structure, which each store translates.
 //!
-//! What is allowed: `_id`, `Name`, `Description`, `User_Id`, each equal to a string, `{"$eq": …}` or
-//! `{"$in": […]}`. Everything else of MongoDB's language is refused.
+//! Allowed are `_id`, `Name`, `Description` and `User_Id`, each equal to a string, `{"$eq": …}` or `{"$in": […]}`.
+//! Everything else in MongoDB's language is refused.
 
 use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize, Serializer};
@@ -13,20 +13,20 @@ const MAX_VALUES: usize = 100;
 
 const MAX_ERRORS: usize = 20;
 
-/// Conditions that must all hold. Whose characters are looked at is not among them: that is the caller's.
+/// Conditions that must all hold. Whose characters are read is not one of them: always the caller's.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CharacterFilter(pub Vec<Condition>);
 
-/// One field is one of some values.
+/// One field has one of several values.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Condition {
     /// `_id`.
     Id(Vec<ObjectId>),
-    /// A field of text.
+    /// A text field.
     Text(Field, Vec<String>),
 }
 
-/// A field of text that can be asked for.
+/// A text field that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of Character")]
 pub enum Field {
@@ -36,7 +36,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The name in the collection.
+    /// Its name in the collection.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -51,7 +51,7 @@ impl CharacterFilter {
     /// Checks a filter as browsers build it.
     ///
     /// # Errors
-    /// The fields that are not allowed, as `Filter.<field>`; the first few of very many.
+    /// The fields that are not allowed, as `Filter.<field>`; only the first few if there are very many.
     pub fn parse(filter: Option<Value>) -> Result<Self, Vec<FieldError>> {
         let Some(filter) = filter else { return Ok(Self::default()) };
         let Value::Object(fields) = filter else {
@@ -107,7 +107,7 @@ fn values(value: Value) -> Option<Vec<String>> {
     }
 }
 
-/// Written as it may come: `{"Name": {"$in": ["Aria"]}}`.
+/// Written in a form that [`CharacterFilter::parse`] accepts: `{"Name": {"$in": ["Aria"]}}`.
 impl Serialize for CharacterFilter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]

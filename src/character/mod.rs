@@ -1,4 +1,4 @@
-//! The Character Creator: users make, look at, change and delete their characters.
+//! The Character Creator: users make, read, change and delete their characters.
 
 pub mod command;
 pub mod filter;
@@ -22,7 +22,7 @@ pub use store::Store;
 /// The queues of this domain, one for each operation.
 pub const QUEUES: [&str; 4] = ["Create_Character", "Read_Character", "Update_Character", "Delete_Character"];
 
-/// The domain: its store, and what [`Domain`] asks of it.
+/// The domain: its store, and the [`Domain`] implementation on it.
 pub struct Characters {
     store: Arc<dyn Store>,
 }
@@ -47,7 +47,7 @@ impl Domain for Characters {
     }
 
     fn in_order(&self, queue: &str) -> bool {
-        // Of two updates of a character the later one is to stay.
+        // Of two updates of one character, the later one must win.
         queue == "Update_Character"
     }
 

@@ -8,7 +8,7 @@ use crate::queue::Origin;
 
 /// A character, with the field names of the collection. Serialises to JSON as Mongoose prints a document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the names say it; contract.md is their source")]
+#[expect(missing_docs, reason = "the names say it; the README lists them under \"The jobs\"")]
 pub struct Character {
     #[serde(rename = "_id", serialize_with = "hex")]
     pub id: ObjectId,
@@ -28,7 +28,7 @@ pub struct Character {
     pub updated_at: DateTime,
 }
 
-/// What an update changes; at least one field is there.
+/// What an update changes; at least one field is present.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of Character")]
 pub struct Changes {
@@ -52,8 +52,8 @@ impl Changes {
     }
 }
 
-/// What a job signs its effect with: 4 bytes of its time in seconds, 8 bytes of a hash of its queue, time and id. It is the
-/// id of the character that a create makes, and the mark of an update or a delete; a second run has the same.
+/// What a job marks its effect with: 4 bytes of its time in seconds, 8 bytes of a hash of its queue, time and id. It is
+/// the id of the character that a create makes, and the mark of an update or a delete; a second run has the same one.
 #[must_use]
 pub fn id_of(job: &Origin<'_>) -> ObjectId {
     let mut hash = Sha256::new();
@@ -77,7 +77,7 @@ const YEARS: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn iso8601<S: Serializer>(at: &DateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    // A date of another writer may lie outside what can be written; the nearest that can be stands for it.
+    // A date from another writer may be out of range; the nearest date that can be written stands in for it.
     let millis = at.timestamp_millis().clamp(YEARS.0, YEARS.1);
     let text =
         crate::iso8601::iso8601(millis).ok_or_else(|| S::Error::custom("a time that cannot be written"))?;

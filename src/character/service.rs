@@ -15,7 +15,7 @@ use crate::{
     queue::Origin,
 };
 
-/// A read gives this many characters at most.
+/// The most characters that a read returns.
 const READ_LIMIT: u32 = 3;
 
 /// Runs `command` for `caller`.
@@ -42,7 +42,7 @@ async fn create(
     origin: &Origin<'_>,
     new: NewCharacter,
 ) -> Result<Reply, Failure> {
-    // The job's time, not the clock's: a second run writes the same, and "newest first" is the order of asking.
+    // The job's time, not the clock's: a second run writes the same, and "newest first" follows the order of the requests.
     let at = DateTime::from_millis(origin.created_ms);
     let NewCharacter { name, description, image, image_real } = new;
     let (id, user) = (id_of(origin), caller.user().to_owned());
@@ -88,7 +88,7 @@ fn not_found() -> Failure {
 }
 
 fn reply<T: serde::Serialize + ?Sized>(message: &T) -> Result<Reply, Failure> {
-    Reply::new(message).map_err(|error| Failure::Abort(format!("the reply cannot be written: {error}")))
+    Reply::new(message).map_err(|error| Failure::Abort(format!("the reply cannot be serialised: {error}")))
 }
 
 impl From<StoreError> for Failure {

@@ -1,4 +1,4 @@
-//! A field of a job's data that ought to be a string.
+//! A field of a job's data that should be a string.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// A string, or what stands in its place. Anything else is noted and not an error yet, so that all can be told.
+/// A string, or what stands in its place. Anything else is noted, but is not an error yet, so that all wrong fields can
+/// be reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Text {
     #[default]

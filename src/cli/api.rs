@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::CliError;
 use crate::{config::Config, pipeline::FieldError};
 
-/// A service, and who asks it.
+/// A service, and the token of the caller.
 pub(super) struct Api {
     client: Client,
     base: Url,
@@ -26,7 +26,7 @@ impl Api {
     pub(super) fn new(url: Option<&str>, config: &Config, token: String) -> Result<Self, CliError> {
         let url = url.map_or_else(|| format!("http://127.0.0.1:{}", config.server.port), str::to_owned);
         if !url.contains("://") {
-            return Err(format!("--url {url}: say http://{url}").into());
+            return Err(format!("--url {url}: write http://{url}").into());
         }
         let base = Url::parse(&url).map_err(|error| format!("--url {url}: {error}"))?;
         if base.cannot_be_a_base() {
@@ -35,7 +35,7 @@ impl Api {
         Ok(Self { client: Client::new(), base, token })
     }
 
-    /// The address of a path, given in parts that may have any characters.
+    /// The address of a path, given in parts that may contain any characters.
     pub(super) fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut parts) = url.path_segments_mut() {
@@ -44,7 +44,7 @@ impl Api {
         url
     }
 
-    /// The address of a path that the service gave.
+    /// The address of a path returned by the service.
     pub(super) fn at(&self, path: &str) -> Url {
         self.url(&path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>())
     }
@@ -61,7 +61,7 @@ impl Api {
         self.post_once(url, body, None).await
     }
 
-    /// Posts under a key: what was posted under it before is not done again.
+    /// Posts under an idempotency key: what was posted under it before is not done again.
     pub(super) async fn post_once<T: DeserializeOwned>(
         &self,
         url: Url,

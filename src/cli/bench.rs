@@ -1,4 +1,4 @@
-//! `octavo bench`: how fast the service is, on real servers, beside another service of the same contract.
+//! `octavo bench`: how fast the service is on real servers, alone or beside another service with the same contract.
 
 mod audience;
 mod backlog;
@@ -45,7 +45,7 @@ use self::{options::Options, progress::Progress, report::Report, servers::Server
 use super::CliError;
 use crate::auth::Auth;
 
-/// What measurements work with.
+/// What the measurements share.
 struct Run<'a> {
     options: &'a Options,
     stage: &'a Stage,
@@ -58,7 +58,7 @@ impl Bench {
     pub(super) fn run(&self) -> Result<ExitCode, CliError> {
         raise_open_files()?;
         for path in self.files() {
-            // Known now, and not after an hour.
+            // To find out now, not after an hour.
             OpenOptions::new()
                 .append(true)
                 .create(true)
@@ -78,7 +78,7 @@ impl Bench {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Measures, and ends what was started, whatever happens.
+    /// Measures, and stops what was started, whatever happens.
     async fn on_servers(&self, dir: &TempDir, progress: &Progress) -> Result<Report, CliError> {
         let mut stop = Stop::new()?;
         let mut servers = tokio::select! {
@@ -136,7 +136,7 @@ impl Bench {
     }
 }
 
-/// Somebody wants the bench to end: Ctrl-C, a supervisor, or a terminal that is closed.
+/// A request to stop the bench: Ctrl-C, a supervisor, or a closed terminal.
 struct Stop([Signal; 3]);
 
 impl Stop {
@@ -161,7 +161,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> CliError {
     format!("cannot write {}: {error}", path.display()).into()
 }
 
-/// Sockets need open files, here and in the services, which inherit the limit.
+/// Raises our limit of open files, which sockets need here and in the services; these inherit it.
 fn raise_open_files() -> Result<(), CliError> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)

@@ -1,4 +1,4 @@
-//! `octavo doctor`: looks at everything that the service depends on, changes nothing, and says what to do.
+//! `octavo doctor`: checks everything that the service depends on, changes nothing, and says what to do.
 
 mod clock;
 mod data;
@@ -17,7 +17,7 @@ use super::CliError;
 use crate::config::{Config, Mistakes, Storage};
 use report::{Check, Report};
 
-/// No step of a check takes longer: a server that is silent is one failure, and the others are still looked at.
+/// The time limit for each step of a check: a silent server is one failure, and the others are still checked.
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
@@ -25,8 +25,8 @@ const LIMIT: Duration = Duration::from_secs(5);
   octavo doctor
   octavo doctor --json | jq '.checks[] | select(.status != \"ok\")'
 
-Settings are read as `octavo serve` reads them; nothing is changed. The exit code is 1 when something failed; warnings
-do not count.")]
+Settings are read as `octavo serve` reads them; nothing is changed. The exit code is 1 if a check failed;
+warnings do not count.")]
 pub(super) struct Doctor {
     /// Print JSON, for machines.
     #[arg(long)]
@@ -34,7 +34,7 @@ pub(super) struct Doctor {
 }
 
 impl Doctor {
-    /// Examines what the settings say, or the mistakes in them.
+    /// Examines what the settings point to, or reports the mistakes in them.
     pub(super) fn run(&self, settings: Result<Config, CliError>) -> Result<ExitCode, CliError> {
         let report = match settings {
             Ok(config) => super::block_on(async { Ok(examine(config).await) })?,
@@ -73,18 +73,18 @@ async fn examine(config: Config) -> Report {
     Report(checks)
 }
 
-/// That there are no mistakes, and what is told at every start.
+/// Reports that the settings have no mistakes, and the warnings that every start logs.
 fn settings(config: &Config) -> Vec<Check> {
     const NAME: &str = "settings";
     let warnings = config.warnings();
     if warnings.is_empty() {
         return vec![Check::ok(NAME, "no mistakes")];
     }
-    let advice = "set it back as soon as the clients allow it; docs/migrating.md says how";
+    let advice = "turn it off as soon as the clients allow it; docs/migrating.md says how";
     warnings.into_iter().map(|warning| Check::warning(NAME, warning, advice)).collect()
 }
 
-/// Each mistake in the settings is a failure; nothing else can be looked at then.
+/// Each mistake in the settings is a failure; nothing else can be checked then.
 fn mistakes(error: CliError) -> Vec<Check> {
     let mistakes = match error.downcast::<Mistakes>() {
         Ok(mistakes) => mistakes.0,

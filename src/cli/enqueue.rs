@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::{CliError, api::Api, say};
 use crate::{config::Config, http::LONGEST_WAIT, queue::key_text};
 
-/// Between two requests for an outcome, each of which waits.
+/// The pause between two requests for an outcome, each of which waits.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Args)]
@@ -22,11 +22,11 @@ const PAUSE: Duration = Duration::from_millis(20);
   octavo enqueue Create_Character --user ada --data aria.json
   echo '{\"Filter\": {\"Name\": \"Aria\"}}' | octavo enqueue Read_Character --user ada --data - --wait
 
-The job's id is printed, or with --wait its outcome; the exit code is 1 when that is a failure.")]
+Prints the job's id or, with --wait, its outcome; the exit code is 1 if the outcome is a failure.")]
 pub(super) struct Enqueue {
     /// Create_Character, Read_Character, Update_Character or Delete_Character.
     queue: String,
-    /// The user's id; a token for it is made with the service's own key.
+    /// The user's id; the token for it is signed with the service's own key.
     #[arg(long, value_name = "U")]
     user: String,
     /// The job's data as JSON, without Id and Token; `-` reads standard input.
@@ -38,10 +38,10 @@ pub(super) struct Enqueue {
     /// How long to wait, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
-    /// Enqueued again with the same key, within a day, it is the same job.
+    /// Repeating the command with the same key within a day yields the same job, not another one.
     #[arg(long, value_name = "KEY", value_parser = key_text)]
     idempotency_key: Option<String>,
-    /// Where the service is; on this machine at its own port by default.
+    /// The service's address; by default its configured port on this machine.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
@@ -114,16 +114,16 @@ impl Enqueue {
                 return Ok(outcome);
             }
             if let "done" | "failed" = &*state {
-                return Err(format!("the job is {state}, its outcome is no longer kept: {status_url}").into());
+                return Err(format!("the job is {state}; its outcome is no longer kept: {status_url}").into());
             }
             if Instant::now() >= deadline {
                 return Err(format!(
-                    "no outcome after {} s, the job is {state}; it goes on: {status_url}",
+                    "no outcome after {} s; the job is still {state}: {status_url}",
                     self.timeout
                 )
                 .into());
             }
-            // A service that is stopping lets nobody wait.
+            // A service that is stopping answers without waiting.
             tokio::time::sleep(PAUSE).await;
         }
     }

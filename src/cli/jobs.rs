@@ -25,26 +25,27 @@ use crate::{
   octavo jobs retry 17 --queue Create_Character --layout bull
   octavo jobs retry --all --queue Create_Character --rate 50
 
-A dead letter is a job that is not tried again. Driven again, it keeps its id and its time, and begins at its first attempt; a
-token that has only expired is replaced by a fresh one for the same user. Nothing else of it changes.")]
+A dead letter is a job that is not tried again by itself. A retried one keeps its id and its time, and starts
+over at its first attempt; a token that has merely expired is replaced by a fresh one for the same user.
+Nothing else changes.")]
 pub(super) struct Jobs {
     #[command(subcommand)]
     command: Command,
-    /// Where the service is; on this machine at its own port by default.
+    /// The service's address; by default its configured port on this machine.
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
-    /// Who asks, for the service's log; an admin's token is made with the service's own key.
+    /// Whom the service's log should name; the admin token is signed with the service's own key.
     #[arg(long, global = true, value_name = "U", default_value = "octavo-jobs")]
     user: String,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// List dead letters, the newest first.
+    /// List dead letters, newest first.
     List(List),
-    /// Show one, with its data but no token.
+    /// Show one, with its data but without its token.
     Show(Show),
-    /// Drive one again, or with --all every one that matches.
+    /// Retry one or, with --all, every one that matches.
     Retry(Retry),
 }
 
@@ -66,10 +67,10 @@ struct List {
     /// Only those with this text in their reason.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// How many at the most.
+    /// List at most this many.
     #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
     limit: usize,
-    /// Go on where a list before ended, at its `next`.
+    /// Continue where an earlier list ended, at its `next`.
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
     /// Print JSON.
@@ -83,7 +84,7 @@ struct Show {
     id: String,
     #[command(flatten)]
     matching: Matching,
-    /// Do not shorten long texts, images that is.
+    /// Show long values (such as images) in full.
     #[arg(long)]
     full: bool,
     /// Print JSON.
@@ -91,7 +92,7 @@ struct Show {
     json: bool,
 }
 
-/// Letters in one page at the most.
+/// The most letters in one page.
 const PAGE: usize = 1000;
 
 /// The path of dead letters in the API.
@@ -115,7 +116,7 @@ impl Jobs {
 }
 
 impl Matching {
-    /// `path` of the API, narrowed to what is meant, and to what is in `more`.
+    /// `path` in the API, narrowed to the letters that are meant, and by `more`.
     pub(super) fn url(&self, api: &Api, path: &[&str], more: &[(&str, Option<&str>)]) -> Url {
         let mut url = api.url(path);
         let own = [("queue", self.queue.as_deref()), ("layout", self.layout.as_deref())];
@@ -127,12 +128,12 @@ impl Matching {
         url
     }
 
-    /// The address of the one letter with this id, and of `more` behind it.
+    /// The address of the one letter with this id, followed by `more`.
     pub(super) async fn letter(&self, api: &Api, id: &str, more: &[&str]) -> Result<Url, CliError> {
         let listing: Listing = api.get(self.url(api, &LETTERS, &[("id", Some(id))])).await?;
         match &listing.letters[..] {
             [] => {
-                Err(format!("there is no dead letter {id}; it was driven again, or its time was up").into())
+                Err(format!("there is no dead letter {id}; it was retried meanwhile, or has expired").into())
             }
             [Summary { layout, queue, .. }] => {
                 Ok(api.url(&[&LETTERS[..], &[layout, queue, id], more].concat()))
@@ -141,7 +142,7 @@ impl Matching {
                 let home =
                     |letter: &Summary| format!("\n  --queue {} --layout {}", letter.queue, letter.layout);
                 let homes: Vec<_> = several.iter().map(home).collect();
-                Err(format!("several queues have a dead letter {id}; add one of{}", homes.concat()).into())
+                Err(format!("several queues have a dead letter {id}; add one of:{}", homes.concat()).into())
             }
         }
     }
@@ -150,7 +151,7 @@ impl Matching {
 impl List {
     async fn run(&self, api: &Api) -> Result<(), CliError> {
         let mut listing = Listing { letters: Vec::new(), next: self.after.clone() };
-        // A page may have few letters, or none, and go on: the service looks at a number of them at a time.
+        // A page may hold few letters, or none, and still have a next: the service examines a limited number at a time.
         loop {
             let limit = (self.limit - listing.letters.len()).min(PAGE).to_string();
             let more = [
@@ -189,5 +190,5 @@ impl Show {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a number from 1 on".to_owned())
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a number of at least 1".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Dead letters as people read them.
+//! Dead letters in readable form.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(super) fn print_table(listing: &Listing) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Prints all that is known of one letter.
+/// Prints everything that is known about one letter.
 pub(super) fn print_letter(letter: &Value) -> Result<(), CliError> {
     let Summary {
         layout,
@@ -57,7 +57,7 @@ pub(super) fn print_letter(letter: &Value) -> Result<(), CliError> {
     say(format_args!("queue       {}, layout {}", plain(&queue), plain(&layout)))?;
     say(format_args!("reason      {}", plain(&reason)))?;
     if let Some(error) = last_error {
-        say(format_args!("error       {} (of the attempt before)", plain(&error)))?;
+        say(format_args!("error       {} (from the previous attempt)", plain(&error)))?;
     }
     say(format_args!("attempts    {attempts}"))?;
     say(format_args!("crashes     {crashes}"))?;
@@ -75,7 +75,7 @@ fn time(at: Option<&str>) -> String {
     seconds.map_or_else(|| "unknown".to_owned(), |at| at.replace('T', " "))
 }
 
-/// A text that a producer may have chosen: nothing in it moves the cursor.
+/// A text that a producer may have chosen, without control characters, so that nothing in it moves the cursor.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

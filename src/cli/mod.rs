@@ -27,16 +27,16 @@ use crate::{
     secret,
 };
 
-/// What a command may fail with: the text says what to do.
+/// A command's error; the text says what to do.
 type CliError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The Character Creator of Proyecto Octavo: takes jobs, keeps characters, tells browsers.
+/// The Character Creator of Proyecto Octavo: runs jobs, keeps characters, tells browsers the outcomes.
 ///
 /// Without REDIS_HOST and MONGODB_URI it keeps everything in ./data and needs no server.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
-    /// A file of settings, on top of the defaults; without it, octavo.toml when it is there.
+    /// A settings file that overrides the defaults; without it, octavo.toml is used if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -48,24 +48,24 @@ const EXAMPLES: &str = "Examples:
   REDIS_HOST=localhost MONGODB_URI=mongodb://localhost/storybang JWT_SECRET=… octavo serve
   octavo token --user ada                       print a token for ada
   octavo enqueue Create_Character --user ada --data aria.json --wait
-  octavo doctor                                 what is wrong with Redis, MongoDB, clocks, the secret
-  octavo jobs list                              the dead letters; octavo jobs retry drives them again
+  octavo doctor                                 check Redis, MongoDB, the clocks, the secret and more
+  octavo jobs list                              list the dead letters; octavo jobs retry retries them
 
-Settings: every one is in config/default.toml; queue.concurrency is OCTAVO__QUEUE__CONCURRENCY.";
+Settings: config/default.toml has them all; queue.concurrency is set by OCTAVO__QUEUE__CONCURRENCY.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve: HTTP, Socket.IO, and the workers (also the default).
+    /// Serve HTTP and Socket.IO, and run the workers (the default).
     Serve,
     /// Put a job into a queue of a running service.
     Enqueue(enqueue::Enqueue),
-    /// Look at everything that the service depends on, and say what to do.
+    /// Check everything that the service depends on, and say what to do.
     Doctor(doctor::Doctor),
-    /// List dead letters of a running service, show one, or drive them again.
+    /// List dead letters of a running service, show one, or retry them.
     Jobs(jobs::Jobs),
     /// Print a token for a user, valid for an hour.
     Token(token::Token),
-    /// Measure how fast the service is, on real servers, beside another one.
+    /// Measure how fast the service is on real servers, alone or beside another service.
     Bench(bench::Bench),
 }
 
@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
         Command::Token(token) => settings.and_then(|config| token.run(&config)),
     };
     ran.unwrap_or_else(|error| {
-        // Whoever reads what is printed has seen enough.
+        // The reader of our output has closed the pipe.
         let closed =
             error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe);
         if closed {
@@ -104,10 +104,10 @@ fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
     let mut env = Environment::new();
     let dotenv = Path::new(".env");
     if dotenv.exists() {
-        // The library shows the line, which may hold a secret.
+        // The library's message shows the line, which may hold a secret.
         let unreadable = |error| match error {
             dotenvy::Error::Io(error) => format!(".env cannot be read: {error}"),
-            _ => ".env has a line that is not NAME=value; put a value with spaces or # in quotes".to_owned(),
+            _ => ".env has a line that is not NAME=value; quote values that contain spaces or #".to_owned(),
         };
         for variable in dotenvy::from_path_iter(dotenv).map_err(unreadable)? {
             let (name, value) = variable.map_err(unreadable)?;
@@ -122,8 +122,9 @@ fn settings(file: Option<PathBuf>) -> Result<Config, CliError> {
     Ok(Config::load(file, &env)?)
 }
 
-/// Runs a command to its end, and the process is to end with it: the runtime is left as it is. To take it down would wait
-/// for what hangs, a name that DNS does not answer, say, and tasks of the MongoDB driver panic when others go first.
+/// Runs a command to its end, after which the process must exit: the runtime is not shut down. Shutting it down would
+/// wait for whatever hangs (a DNS lookup without an answer, for example), and tasks of the MongoDB driver panic when
+/// others end before them.
 fn block_on<T>(command: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     run_on(Runtime::new()?, command)
 }
@@ -134,7 +135,7 @@ fn run_on<T>(runtime: Runtime, command: impl Future<Output = Result<T, CliError>
     done
 }
 
-/// The key that the service of these settings signs with.
+/// The key that a service with these settings signs with.
 fn auth(config: &Config) -> Result<Auth, CliError> {
     Ok(match &config.storage {
         Storage::Embedded { secret: Some(secret), .. } | Storage::Servers { secret, .. } => Auth::new(secret),

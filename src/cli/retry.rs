@@ -1,4 +1,4 @@
-//! `octavo jobs retry`: drives dead letters again, one or all that match, at a rate.
+//! `octavo jobs retry`: retries dead letters, one or all that match, at a limited rate.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -23,7 +23,7 @@ pub(super) struct Retry {
     /// The job's id.
     #[arg(required_unless_present = "all")]
     id: Option<String>,
-    /// Every one that matches, the oldest first; those that die meanwhile are left out.
+    /// Retry every one that matches, oldest first; those that die meanwhile are left out.
     #[arg(long, conflicts_with = "id")]
     all: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct Retry {
     /// Only those with this text in their reason.
     #[arg(long, value_name = "TEXT", requires = "all")]
     reason: Option<String>,
-    /// How many in a second at the most.
+    /// Retry at most this many per second.
     #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
     /// Print JSON.
@@ -39,7 +39,7 @@ pub(super) struct Retry {
     json: bool,
 }
 
-/// What became of some of them.
+/// What became of one batch.
 #[derive(Deserialize)]
 struct Retried {
     driven: u64,
@@ -48,7 +48,7 @@ struct Retried {
     next: Option<String>,
 }
 
-/// Letters in one request at the most.
+/// The most letters in one request.
 const BATCH: u32 = 100;
 
 impl Retry {
@@ -72,7 +72,7 @@ impl Retry {
 
     async fn all(&self, api: &Api) -> Result<(), CliError> {
         let (mut driven, mut in_queue, mut after) = (0, 0, None::<String>);
-        // Several requests in a second, so that they come evenly.
+        // Several requests per second, so that the letters are spread evenly.
         let batch = self.rate.map_or(BATCH, |rate| rate.div_ceil(10).min(BATCH));
         let every = self.rate.map(|rate| Duration::from_secs(batch.into()) / rate);
         let mut tick = every.map(tokio::time::interval);
@@ -93,12 +93,12 @@ impl Retry {
             let done: Result<Retried, _> = api.post(url, &()).await;
             let done = done.map_err(|error| match driven {
                 0 => error,
-                _ => format!("after {driven} were driven again: {error}").into(),
+                _ => format!("after {driven} were retried: {error}").into(),
             })?;
             driven += done.driven;
             in_queue += done.in_queue;
             if stderr().is_terminal() {
-                eprint!("\r{driven} driven again, {} left \x1b[K", done.left);
+                eprint!("\r{driven} retried, {} left \x1b[K", done.left);
             }
             after = done.next;
             if after.is_none() {
@@ -111,10 +111,10 @@ impl Retry {
         if self.json {
             say(serde_json::json!({ "driven": driven, "in_queue": in_queue }))?;
         } else {
-            say(format_args!("{driven} driven again"))?;
+            say(format_args!("{driven} retried"))?;
         }
         if in_queue > 0 {
-            eprintln!("octavo: {in_queue} were left, for their queue has a job with the same id");
+            eprintln!("octavo: {in_queue} were skipped: their queue already has a job with that id");
         }
         Ok(())
     }

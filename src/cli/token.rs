@@ -7,7 +7,7 @@ use clap::Args;
 use super::{CliError, say};
 use crate::config::Config;
 
-/// How long a token lives, as the platform's do.
+/// How long a token is valid, as on the platform.
 pub(super) const LIFETIME: Duration = Duration::from_hours(1);
 
 #[derive(Args)]
@@ -18,10 +18,10 @@ pub(super) struct Token {
     /// The user's id, or the service's name.
     #[arg(long, value_name = "U")]
     user: String,
-    /// For a sibling service, which may emit `Profile`, and not for a user.
+    /// Make a token for a sibling service, which may emit `Profile`, instead of a user.
     #[arg(long, conflicts_with = "admin")]
     service: bool,
-    /// For an admin, who may look at the dead letters of all users, and drive them again.
+    /// Make a token for an admin, who may see and retry the dead letters of all users.
     #[arg(long)]
     admin: bool,
 }

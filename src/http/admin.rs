@@ -1,4 +1,4 @@
-//! `/admin/dead-letters`: looks at dead letters and drives them again, for admins.
+//! `/admin/dead-letters`: shows dead letters and retries them, for admins.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -35,7 +35,7 @@ pub(super) fn router() -> Router<Arc<super::State>> {
         .route("/admin/dead-letters/{layout}/{queue}/{id}/retry", post(retry))
 }
 
-/// The user's id of an admin; others get no further.
+/// The user id of an admin; anybody else is refused.
 struct Admin(String);
 
 impl FromRequestParts<Arc<super::State>> for Admin {
@@ -45,7 +45,7 @@ impl FromRequestParts<Arc<super::State>> for Admin {
         let bearer = Bearer::verify(&parts.headers, &state.auth)?;
         if !bearer.caller().is_admin() {
             return Err(Problem::forbidden(
-                "dead letters are for admins, whose token has role \"admin\"; octavo token --admin --user U makes one",
+                "this needs an admin's token, with role \"admin\": octavo token --admin --user U makes one",
             ));
         }
         Ok(Self(bearer.caller().user().to_owned()))
@@ -65,7 +65,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// The filter, and how many at the most.
+    /// The filter, and the most letters to return.
     fn check(
         wanted: Result<Query<Self>, QueryRejection>,
         state: &super::State,
@@ -125,7 +125,7 @@ struct Shown {
 }
 
 fn no_such_letter() -> Problem {
-    Problem::not_found("there is no such dead letter; it was driven again, or its time was up")
+    Problem::not_found("there is no such dead letter; it was retried, or has expired")
 }
 
 async fn show(
@@ -163,7 +163,7 @@ async fn retry(
         }
         Driven::Gone => Err(no_such_letter()),
         Driven::InQueue => Err(Problem::conflict(
-            "the queue has a job with this id, which was added or driven again by other means since it died",
+            "the queue already has a job with this id, added or retried by other means since this one died",
         )),
     }
 }
@@ -184,7 +184,7 @@ async fn retry_all(
 ) -> Result<Json<RetriedAll>, Problem> {
     if !matches!(body.trim_ascii(), b"" | b"null" | b"{}") {
         return Err(Problem::bad_request(
-            "queue, layout, reason, after and limit go into the query, not the body",
+            "queue, layout, reason, after and limit go in the query, not in the body",
         ));
     }
     let (filter, limit) = Wanted::check(wanted, &state)?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::queue::Counts;
 
-/// A part that does not answer within this is not well.
+/// A part that does not answer within this time is unavailable.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
@@ -46,12 +46,12 @@ pub(super) fn word(well: bool) -> &'static str {
     if well { "ok" } else { "unavailable" }
 }
 
-/// Whether the queue and the store answer: 200 or 503, and how many jobs there are.
+/// Whether the queue and the store answer (200 or 503), and how many jobs there are.
 pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoResponse {
     let store = async {
         match tokio::time::timeout(PATIENCE, state.store.ping()).await {
             Ok(pinged) => pinged.err().map(|error| error.to_string()),
-            Err(_) => Some("the store of characters does not answer".to_owned()),
+            Err(_) => Some("the character store does not answer".to_owned()),
         }
     };
     let (counted, store, available) = tokio::join!(count(&state), store, state.store_available());
@@ -80,7 +80,7 @@ pub(super) async fn health(State(state): State<Arc<super::State>>) -> impl IntoR
     (code, Json(health))
 }
 
-/// The counters as Prometheus reads them.
+/// The metrics, in Prometheus' format.
 pub(super) async fn metrics(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,
@@ -90,10 +90,10 @@ pub(super) async fn metrics(
     state.metrics.queue_available(counted.is_ok());
     match counted {
         Ok(counts) => counts.into_iter().for_each(|(queue, counts)| state.metrics.queue(queue, counts)),
-        Err(error) => tracing::warn!(error, "metrics without the counts of the queues"),
+        Err(error) => tracing::warn!(error, "the metrics lack the job counts of the queues"),
     }
     let text = state.metrics.encode().map_err(|error| Problem::internal(error.to_string()))?;
-    // A browser would save what it does not know as a file. To the older format, what is new in it are comments.
+    // A browser would save an unknown type as a file. In the older format, what OpenMetrics adds are comments.
     let accepted =
         headers.get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
     let kind = if accepted.contains("application/openmetrics-text") {

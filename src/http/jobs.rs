@@ -32,7 +32,7 @@ pub(super) struct Bearer {
 }
 
 impl Bearer {
-    /// Whom the request's `Authorization` proves to be there.
+    /// The caller that the request's `Authorization` header proves.
     ///
     /// # Errors
     /// When it proves nobody.
@@ -47,7 +47,7 @@ impl Bearer {
         Ok(Self { caller: auth.verify(token)?, token: token.to_owned() })
     }
 
-    /// Who it is.
+    /// The caller.
     pub(super) fn caller(&self) -> &Caller {
         &self.caller
     }
@@ -67,8 +67,7 @@ struct Accepted<'a> {
     status_url: &'a str,
 }
 
-/// Takes a job: 202 with its id, once it is in its queue. Asked for again with the same `Idempotency-Key`, it is the
-/// same job.
+/// Accepts a job: 202 with its id, once it is in its queue. A repeat with the same `Idempotency-Key` is the same job.
 pub(super) async fn create(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,
@@ -109,14 +108,14 @@ struct Asked<'s> {
     key: Option<OnceKey>,
 }
 
-/// Checks a body, and gives the data to enqueue and where.
+/// Checks a body; returns the data to enqueue, and where it goes.
 fn admit<'s>(
     state: &'s super::State,
     bearer: &Bearer,
     key: Option<&str>,
     body: &[u8],
 ) -> Result<Asked<'s>, Problem> {
-    // serde would take an array as the fields of a struct.
+    // serde would accept an array as the fields of a struct.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(Problem::invalid(vec![FieldError::new(
             "body",
@@ -146,7 +145,7 @@ fn admit<'s>(
     };
     let Bearer { caller, token } = bearer;
     let admit = |token: &str| route.intake.admit(name, data.get().as_bytes(), caller, token);
-    // Without the token: who has a new one since, asks for the same.
+    // Without the token: a repeat with a newer token is the same request.
     let once = |key: &str| admit("").map(|asked| OnceKey::new(caller.user(), key, name, &asked));
     let key = key.map(once).transpose()?;
     Ok(Asked { route, queue: name, data: admit(token)?, key })
@@ -155,7 +154,7 @@ fn admit<'s>(
 impl From<Rejected> for Problem {
     fn from(rejected: Rejected) -> Self {
         match rejected {
-            Rejected::AnotherUser => Self::forbidden("data.Id is not the user of the token; leave it out"),
+            Rejected::AnotherUser => Self::forbidden("data.Id is not the token's user; leave it out"),
             Rejected::Invalid(invalid) => Self::invalid(invalid.fields),
         }
     }
@@ -188,13 +187,14 @@ impl Patience {
     }
 }
 
-/// A request waits so many seconds at the most: proxies give up on longer ones.
+/// The longest wait of a request, in seconds: proxies give up on longer ones.
 pub const LONGEST_WAIT: u64 = 60;
 
-/// Should it not be heard that a job has ended, it is looked at after this time.
+/// How often to check anyway, in case the news that a job has ended is missed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Where a job of the caller stands; another's is not found. With `?wait=10s`, once it is over, or after that time.
+/// The state of one of the caller's jobs; anybody else's is not found. With `?wait=10s`, answers once it is over, or
+/// after that time.
 pub(super) async fn show(
     State(state): State<Arc<super::State>>,
     headers: HeaderMap,

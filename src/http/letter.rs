@@ -1,10 +1,10 @@
-//! Dead letters as the API tells them, and as its clients read them.
+//! Dead letters as the API returns them, and as its clients read them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{iso8601::iso8601, queue::letters::Letter};
 
-/// A letter without its data; times are ISO 8601, where they are known.
+/// A letter without its data; times are in ISO 8601, where known.
 #[derive(Serialize, Deserialize)]
 #[expect(missing_docs, reason = "see queue::letters::Letter")]
 pub struct Summary {
@@ -21,7 +21,7 @@ pub struct Summary {
     pub bytes: u64,
 }
 
-/// Some letters, and where a listing goes on, unless there is nothing more.
+/// Some letters, and where the listing goes on, if there are more.
 #[derive(Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the sentence above says it")]
 pub struct Listing {

@@ -1,11 +1,11 @@
-//! What an admin is shown of a dead letter's data: no token, and of long texts the beginning.
+//! What an admin sees of a dead letter's data: no token, and long texts shortened.
 
 use serde_json::Value;
 
-/// A text is shown up to this many characters.
+/// The most characters shown of a text.
 const CHARS: usize = 200;
 
-/// The data of a job: as JSON, or as text when it is none. With `full`, long texts are whole.
+/// The data of a job: as JSON, or as text when it is not JSON. With `full`, long texts are not shortened.
 pub(super) fn shown(data: &[u8], full: bool) -> Value {
     let limit = if full { usize::MAX } else { CHARS };
     match serde_json::from_slice(data) {
@@ -41,7 +41,7 @@ fn shortened(text: &str, limit: usize) -> String {
     }
 }
 
-/// Every word that begins as all JWTs do is left out.
+/// Replaces every word that begins as all JWTs do.
 fn without_tokens(mut text: &str) -> String {
     let mut kept = String::new();
     while let Some((before, token)) = text.split_once("eyJ") {

@@ -38,45 +38,45 @@ use crate::{
 
 /// What the handlers share.
 pub struct State {
-    /// Checks and makes tokens.
+    /// Verifies and signs tokens.
     pub auth: Arc<Auth>,
-    /// Where jobs for each queue go.
+    /// Where the jobs for each queue go.
     pub routes: BTreeMap<&'static str, Route>,
     /// Every queue that is served, in each of its layouts.
     pub queues: Vec<Arc<dyn Queue>>,
     /// Their dead letters.
     pub letters: Arc<dyn Letters>,
-    /// The store, to see whether it answers.
+    /// The store, to check whether it answers.
     pub store: Arc<dyn Store>,
-    /// Hears when jobs have ended.
+    /// Knows when jobs have ended.
     pub notifier: Notifier,
-    /// Who does the jobs, one for each domain.
+    /// The handlers that run the jobs, one for each domain.
     pub handlers: Vec<Arc<dyn Handler>>,
-    /// The service is stopping.
+    /// Cancelled when the service is stopping.
     pub stop: CancellationToken,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// `embedded` or `servers`.
     pub mode: Mode,
-    /// Largest request body, in bytes.
+    /// The largest request body, in bytes.
     pub max_body_bytes: usize,
-    /// What an operator should know of the settings.
+    /// What an operator should know about the settings.
     pub warnings: Vec<&'static str>,
 }
 
 impl State {
-    /// Whether every domain can do jobs now.
+    /// Whether every domain can run jobs now.
     async fn store_available(&self) -> bool {
         join_all(self.handlers.iter().map(|handler| handler.available())).await.into_iter().all(|there| there)
     }
 }
 
-/// Where jobs for one queue go: through the door, into the queue.
+/// Where the jobs for one queue go: past the intake, into the inbox.
 #[derive(Clone)]
 pub struct Route {
     /// Checks a job.
     pub intake: Arc<dyn Intake>,
-    /// Keeps it.
+    /// Enqueues it.
     pub inbox: Arc<dyn Inbox>,
 }
 
@@ -108,7 +108,7 @@ impl From<&Storage> for Mode {
     }
 }
 
-/// All routes, with `sockets`, those of Socket.IO.
+/// All routes, including `sockets`, the Socket.IO endpoint.
 pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
     let api = Router::new()
         .route("/v1/jobs", post(jobs::create))
@@ -133,7 +133,7 @@ pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
         .fallback(problem::no_such_page)
 }
 
-/// Lets pages of other origins call us; it changes nothing for the others.
+/// Lets pages from other origins call the API; it changes nothing for other clients.
 pub fn cors(origins: &Origins) -> CorsLayer {
     let origins = match origins {
         Origins::Any => AllowOrigin::any(),

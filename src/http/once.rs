@@ -11,10 +11,10 @@ pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header of an answer that was given before.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The key of a request that has one: a string in quotes, as the IETF's draft has it, or bare, as most clients send it.
+/// The request's key, if it has one: a string in quotes, as in the IETF draft, or bare, as most clients send it.
 ///
 /// # Errors
-/// 400 when it is no key, or there is more than one.
+/// 400 when it is not a valid key, or there is more than one.
 pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all(KEY).iter();
     let Some(key) = given.next() else { return Ok(None) };
@@ -27,10 +27,10 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     key_text(bare.unwrap_or_default()).map(Some).map_err(told)
 }
 
-/// What a key that stands for something else is answered with: 422.
+/// The answer to a key that stands for a different request: 422.
 pub(super) fn taken() -> Problem {
     Problem::unprocessable(
-        "this Idempotency-Key was used for another queue or other data in the last 24 hours; give each job a key of its own",
+        "this Idempotency-Key was used for another queue or other data in the last 24 hours; use a new key",
     )
 }
 

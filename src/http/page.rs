@@ -1,4 +1,4 @@
-//! The page at `/` to try the service in a browser. It is in the binary, and fetches nothing from elsewhere.
+//! The page at `/`, for trying the service in a browser. It is built into the binary, and fetches nothing from elsewhere.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const PAGE: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The path, the media type and the text of each part.
+/// The path, media type and text of each part.
 const PARTS: &[(&str, &str, &str)] = &[
     ("/", PAGE, include_str!("page/index.html")),
     ("/assets/style.css", STYLE, include_str!("page/style.css")),

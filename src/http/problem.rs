@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{auth::TokenError, pipeline::FieldError, queue::QueueError};
 
-/// What went wrong with a request, and what to do.
+/// What went wrong with a request, and what to do about it.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
     r#type: &'static str,
@@ -75,7 +75,7 @@ impl From<TokenError> for Problem {
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         tracing::warn!(%error, "a request could not be served");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the queue is not available now; try again in a moment")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the queue is unavailable now; try again in a moment")
     }
 }
 
@@ -99,9 +99,9 @@ impl IntoResponse for Problem {
 }
 
 pub(super) async fn no_such_page() -> Problem {
-    Problem::not_found("there is nothing here; the API is at /v1/jobs, the page at /")
+    Problem::not_found("there is nothing at this address; the API is at /v1/jobs, the page at /")
 }
 
 pub(super) async fn no_such_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not accept this method")
 }

@@ -1,4 +1,4 @@
-//! `GET /livez` and `GET /readyz`, for what starts, watches and balances processes.
+//! `GET /livez` and `GET /readyz`, for whatever starts, watches and balances processes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::health::word;
 
-/// A queue that does not answer within this is not there.
+/// A queue that does not answer within this time is unavailable.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 #[derive(Serialize)]
@@ -18,12 +18,12 @@ struct Ready {
     process: &'static str,
 }
 
-/// The process runs: always 200.
+/// The process is running: always 200.
 pub(super) async fn livez() -> impl IntoResponse {
     Json(serde_json::json!({ "status": word(true) }))
 }
 
-/// Whether jobs are claimed and done here: 200, or 503 and which part is missing. Counts nothing.
+/// Whether jobs are claimed and run here: 200, or 503 with the part that is missing. Counts nothing.
 pub(super) async fn readyz(State(state): State<Arc<super::State>>) -> impl IntoResponse {
     let (queue, store) = tokio::join!(queue_answers(&state), state.store_available());
     let running = !state.stop.is_cancelled();

@@ -1,4 +1,5 @@
-//! `POST /v1/token`: a token for the asking, to try the page. Only while the key is the service's own, only on this machine.
+//! `POST /v1/token`: a token for anybody who asks, to try the page. Only while the signing key is our own, only on this
+//! machine.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ pub(super) struct Given {
     token: String,
 }
 
-/// Makes a token for whoever is named, if the request comes from this machine.
+/// Makes a token for the named user, if the request comes from this machine.
 pub(super) async fn create(
     State(state): State<Arc<super::State>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -33,7 +34,7 @@ pub(super) async fn create(
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Given>), Problem> {
     if !is_local(peer, &headers) {
-        return Err(Problem::not_found("tokens are given on this machine only; use octavo token --user U"));
+        return Err(Problem::not_found("tokens are only given on this machine; use octavo token --user U"));
     }
     let Json(Wanted { user }) = wanted.map_err(|error| Problem::bad_request(error.body_text()))?;
     if user.is_empty() {
@@ -43,8 +44,8 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Given { user, token })))
 }
 
-/// Whether a request comes from this machine, asked for by a name of this machine, by our own page or by no page, and not
-/// through a proxy. A foreign page is not local, nor is a foreign name that resolves to 127.0.0.1 (DNS rebinding).
+/// Whether a request comes from this machine, was sent to one of this machine's names, by our own page or by no page, and
+/// not through a proxy. A foreign page is not local, nor is a foreign name that resolves to 127.0.0.1 (DNS rebinding).
 fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
     let proxied =
         ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));

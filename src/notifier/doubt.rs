@@ -1,7 +1,7 @@
-//! What was told lately, and to whom: an outcome counts as heard when a socket that it was told to has stayed.
+//! What was sent lately, and to whom: an outcome counts as heard once a socket that it was sent to has stayed connected.
 //!
-//! A stock client never says that it has heard something. What is written to a connection that breaks soon after may not
-//! have arrived, so it is told again when the room is joined next.
+//! A stock client never acknowledges anything. What is written to a connection that breaks soon afterwards may not have
+//! arrived, so it is sent again the next time the room is joined.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,22 +16,23 @@ use crate::queue::log::{Mark, Seq};
 /// A socket that stays this long after an outcome has heard it, unless it turns out to have been silent since.
 pub(super) const SETTLES: Duration = Duration::from_secs(2);
 
-/// A client that takes its leave, as a page does that is left, has heard what was on its way no later than this before.
+/// A client that disconnects properly, as a page does when it is closed, has heard everything sent at least this long
+/// before.
 const LEAVES: Duration = Duration::from_millis(500);
 
-/// A client that is silent is noticed after Engine.IO's ping interval and timeout, 25 s and 20 s.
+/// A silent client is detected after Engine.IO's ping interval and timeout, 25 s and 20 s.
 const SILENCE: Duration = Duration::from_secs(50);
 
-/// So many outcomes of one user are remembered beyond [`SETTLES`].
+/// How many of one user's outcomes are remembered beyond [`SETTLES`].
 const REMEMBERED: usize = 1000;
 
-/// What one user was told lately.
+/// What was sent to one user lately.
 #[derive(Default)]
 pub(super) struct Doubt {
     told: BTreeMap<Seq, Telling>,
-    /// Those that do not count as heard yet, oldest first.
+    /// Outcomes that do not count as heard yet, oldest first.
     recent: VecDeque<Seq>,
-    /// The names of the queues, each once: they are few, and come with every outcome.
+    /// Each queue's name, once: there are few, and every outcome carries one.
     queues: Vec<Arc<str>>,
 }
 
@@ -39,9 +40,9 @@ struct Telling {
     at: Instant,
     queue: Arc<str>,
     to: Vec<Sid>,
-    /// The log was told that it was heard.
+    /// The log has been told that it was heard.
     marked: bool,
-    /// A client has said that it has it.
+    /// A client has acknowledged it.
     sure: bool,
 }
 
@@ -52,11 +53,11 @@ impl Telling {
 }
 
 impl Doubt {
-    /// Notes that `seq` was told to a socket.
+    /// Notes that `seq` was sent to a socket.
     pub(super) fn told(&mut self, seq: Seq, queue: &str, sid: Sid) {
         if let Some(telling) = self.told.get_mut(&seq) {
             telling.to.push(sid);
-            // This one may turn out not to have heard it, too.
+            // This socket, too, may turn out not to have heard it.
             telling.at = Instant::now();
             return;
         }
@@ -75,8 +76,8 @@ impl Doubt {
         name
     }
 
-    /// Whether somebody who is connected was told an outcome that the log has for unheard. If the log was told otherwise, it
-    /// was another node's socket that has not heard it, and the log is to be told again.
+    /// Whether a connected socket was sent an outcome that the log holds as unheard. If the log had been told that it
+    /// was heard, the socket that has not heard it is another node's, and the log must be told again.
     pub(super) fn has_unheard(&mut self, seq: Seq) -> bool {
         let Some(telling) = self.told.get_mut(&seq) else { return false };
         if std::mem::replace(&mut telling.marked, false) {
@@ -85,7 +86,7 @@ impl Doubt {
         true
     }
 
-    /// Whether something does not count as heard yet.
+    /// Whether anything does not count as heard yet.
     pub(super) fn is_pending(&self) -> bool {
         !self.recent.is_empty()
     }
@@ -107,7 +108,7 @@ impl Doubt {
         marks
     }
 
-    /// The client of a socket says that it has all that it was told up to `seq`.
+    /// A socket's client acknowledges everything it was sent up to `seq`.
     pub(super) fn acknowledge(&mut self, user: &Arc<str>, sid: Sid, seq: Seq) -> Vec<Mark> {
         let mut marks = Vec::new();
         for (seq, telling) in self.told.range_mut(..=seq).filter(|(_, telling)| telling.to.contains(&sid)) {
@@ -119,8 +120,8 @@ impl Doubt {
         marks
     }
 
-    /// A socket has left: what it was told shortly before, and nobody else, was not heard. Gives the queues of that, and
-    /// what the log is to be told.
+    /// A socket has left: what was sent to it alone, shortly before, was not heard. Returns the queues of those
+    /// outcomes, and the marks for the log.
     pub(super) fn left(
         &mut self,
         user: &Arc<str>,
@@ -153,7 +154,7 @@ impl Doubt {
         (unheard, marks)
     }
 
-    /// Nobody is there any more: what is not in doubt counts as heard.
+    /// Nobody is connected any more: what is not in doubt counts as heard.
     pub(super) fn end(&mut self, user: &Arc<str>) -> Vec<Mark> {
         let told = std::mem::take(&mut self.told);
         told.into_iter()
@@ -189,7 +190,7 @@ mod tests {
         }
         let heard = |marks: Vec<Mark>| marks.iter().map(|mark| (mark.seq, mark.heard)).collect::<Vec<_>>();
         assert_eq!(heard(doubt.acknowledge(&user, sid, 8)), [(7, true), (8, true)]);
-        // The log is read, and has one for unheard.
+        // The log is read, and still holds one as unheard.
         assert!(doubt.has_unheard(8) && !doubt.has_unheard(9));
         assert!(doubt.is_pending());
         assert_eq!(heard(doubt.end(&user)), [(8, true)]);

@@ -1,4 +1,4 @@
-//! What of a request is kept for as long as its socket lives.
+//! The part of a request that is kept for as long as its socket lives.
 
 use axum::{
     extract::Request,
@@ -6,13 +6,13 @@ use axum::{
 };
 use hyper::upgrade::OnUpgrade;
 
-/// The headers that Engine.IO and the sign-in look at.
+/// The headers that Engine.IO and the sign-in read.
 const READ: [HeaderName; 4] = [header::SEC_WEBSOCKET_KEY, header::CONTENT_TYPE, header::ORIGIN, header::HOST];
 
-/// The same request, of copies of what is read of it.
+/// The same request, rebuilt from copies of the parts that are read.
 ///
-/// Engine.IO keeps the request that began a session until its end. As it comes, its headers and path are slices of the
-/// buffer that the connection was read into: 16 kB, which would be kept with them, for each socket.
+/// Engine.IO keeps the request that began a session until the session ends. As received, its headers and path are
+/// slices of the connection's 16 kB read buffer, which would then be kept alive for each socket.
 pub(super) fn lean(request: Request) -> Request {
     let (mut came, body) = request.into_parts();
     let mut request = Request::new(body);

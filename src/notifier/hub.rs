@@ -1,4 +1,4 @@
-//! Who is connected here, and how outcomes get to them: at once, or out of the log.
+//! The connected users, and how outcomes reach them: at once, or from the log.
 
 use std::{
     collections::HashMap,
@@ -25,28 +25,28 @@ use crate::{
     tasks::Tasks,
 };
 
-/// How often it is looked at what counts as heard by now.
+/// How often we check what counts as heard by now.
 const MARK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long the last marks may take.
 const END: Duration = Duration::from_secs(1);
 
-/// Marks in one step at the most.
+/// The most marks sent to the log in one step.
 const MARKS: usize = 1000;
 
-/// A socket whose client hears that it is connected is so within this.
+/// A socket is connected at most this long after its client was told that it is.
 const CONNECTS: Duration = Duration::from_millis(100);
 
-/// How long a socket with a full buffer is left alone, at first and at the most.
+/// How long to leave a socket with a full buffer alone: at first, and at most.
 const FULL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
 /// The connected users, by id.
 pub(super) struct Hub {
     users: Mutex<HashMap<Arc<str>, Shared>>,
-    /// Those with outcomes that do not count as heard yet.
+    /// Users with outcomes that do not count as heard yet.
     watched: Mutex<Vec<Shared>>,
     marks: Mutex<Vec<Mark>>,
-    /// Held while the log is told.
+    /// Held while marks are sent to the log.
     marking: tokio::sync::Mutex<()>,
     log: Arc<dyn OutcomeLog>,
     tasks: Tasks,
@@ -61,14 +61,14 @@ impl Hub {
         Arc::new(Self { users, watched, marks, marking, log, tasks, end })
     }
 
-    /// A socket of `user` that shows what it heard last; it hears all that came after, of every queue.
+    /// A socket of `user` says what it heard last; it is sent everything after that, from every queue.
     pub(super) fn resume(self: &Arc<Self>, socket: SocketRef, user: &str, from: Position) {
         let sid = socket.id;
         let user = self.enter(user, |user| user.resume(socket, from)).0;
         self.read_for(&user, sid);
     }
 
-    /// A socket joins the room of `user` for `queue`, and hears what nobody has heard there.
+    /// A socket joins the room of `user` for `queue`, and is sent what nobody has heard there.
     pub(super) fn join(self: &Arc<Self>, socket: &SocketRef, user: &str, queue: &str) {
         let (user, read) = self.enter(user, |user| user.join(socket, queue));
         if read {
@@ -76,7 +76,7 @@ impl Hub {
         }
     }
 
-    /// An outcome of `user` is in the log.
+    /// An outcome of `user` is now in the log.
     pub(super) fn logged(self: &Arc<Self>, user: &str, place: &Place, told: &Told<'_>) {
         let Some(user) = self.user(user) else { return };
         let readers = self.with(&user, |user| user.logged(place, told));
@@ -94,14 +94,14 @@ impl Hub {
         }
     }
 
-    /// An outcome of `user` is not in the log yet, and should have been.
+    /// An outcome of `user` is not in the log yet, but should have been by now.
     pub(super) fn late(&self, user: &str, told: &Told<'_>) {
         if let Some(user) = self.user(user) {
             lock(&user).late(told);
         }
     }
 
-    /// The client of a socket has all that it was told up to `seq`.
+    /// A socket's client has everything it was sent up to `seq`.
     pub(super) fn acknowledge(&self, user: &str, sid: Sid, seq: Seq) {
         if let Some(user) = self.user(user) {
             let mut user = lock(&user);
@@ -115,7 +115,7 @@ impl Hub {
         let Some(shared) = users.get(user).map(Arc::clone) else { return };
         let mut left = lock(&shared);
         let (marks, readers) = left.left(sid, reason);
-        // While the user is locked, so that what is said of one outcome stays in its order.
+        // While the user is locked, so that marks for one outcome stay in order.
         lock(&self.marks).extend(marks);
         if left.is_empty() {
             users.remove(user);
@@ -126,7 +126,7 @@ impl Hub {
         }
     }
 
-    /// Follows what other processes put into the logs.
+    /// Follows what other processes append to the logs.
     pub(super) async fn follow(
         self: Arc<Self>,
         mut news: mpsc::UnboundedReceiver<News>,
@@ -163,7 +163,7 @@ impl Hub {
         }
     }
 
-    /// Tells the log what was heard, every so often.
+    /// Tells the log, at intervals, what was heard.
     pub(super) async fn mark(self: Arc<Self>) {
         let mut tick = tokio::time::interval(MARK_EVERY);
         loop {
@@ -177,21 +177,21 @@ impl Hub {
         }
     }
 
-    /// Tells the log for the last time what was heard, if it answers.
+    /// Tells the log for the last time what was heard, if the log answers.
     pub(super) async fn end(&self) {
         if tokio::time::timeout(END, self.flush()).await.is_err() {
-            tracing::warn!("some outcomes may be told again, for it could not be noted that they were heard");
+            tracing::warn!("some outcomes may be sent again: the log could not be told that they were heard");
         }
     }
 
-    /// Tells the log what was heard so far; an error leaves it for the next time.
+    /// Tells the log what was heard so far; after an error, the next call tries again.
     async fn flush(&self) {
         let _marking = self.marking.lock().await;
         let mut marks = std::mem::take(&mut *lock(&self.marks));
         while !marks.is_empty() {
             let some = marks.len().min(MARKS);
             if let Err(error) = self.log.mark(&marks[..some]).await {
-                tracing::debug!(%error, "cannot note what was heard, trying again");
+                tracing::debug!(%error, "cannot tell the log what was heard, trying again");
                 lock(&self.marks).splice(0..0, marks);
                 return;
             }
@@ -203,17 +203,17 @@ impl Hub {
         lock(&self.users).get(user).map(Arc::clone)
     }
 
-    /// Does something with a user, who is there from then on at the latest.
+    /// Runs `enter` on a user, who is added first if not there yet.
     fn enter<T>(&self, user: &str, enter: impl FnOnce(&mut User) -> T) -> (Shared, T) {
         let mut users = lock(&self.users);
         let id: Arc<str> = user.into();
         let user = users.entry(Arc::clone(&id)).or_insert_with(|| Arc::new(Mutex::new(User::new(id))));
-        // Still under the lock, so that nobody takes the user away before the socket is in.
+        // Still under the lock, so that nobody removes the user before the socket is in.
         let done = enter(&mut lock(user));
         (Arc::clone(user), done)
     }
 
-    /// Does something that may tell a user something.
+    /// Runs `act`, which may send something to the user.
     fn with<T>(&self, shared: &Shared, act: impl FnOnce(&mut User) -> T) -> T {
         let mut user = lock(shared);
         let done = act(&mut user);
@@ -229,10 +229,10 @@ impl Hub {
         self.tasks.spawn("read outcomes", reading.map(drop));
     }
 
-    /// Tells a socket what the log has for it, unless it is gone.
+    /// Sends a socket what the log has for it, unless the socket is gone.
     async fn read(self: Arc<Self>, user: Shared, sid: Sid) {
         while self.tell(&user, sid).await.is_err() {
-            // It has left, before it was in perhaps, and then nobody else takes it out; or is about to be connected.
+            // It has left, perhaps before it was in (then nobody else takes it out), or is about to be connected.
             lock(&user).again(sid);
             tokio::time::sleep(CONNECTS).await;
             if !lock(&user).is_connected(sid) {
@@ -242,7 +242,7 @@ impl Hub {
         }
     }
 
-    /// Reads the log for a socket, until it has been told everything.
+    /// Reads the log for a socket until it has been sent everything.
     async fn tell(&self, user: &Shared, sid: Sid) -> Result<(), Sent> {
         let id = Arc::clone(&lock(user).id);
         let mut backoff = Backoff::default();
@@ -276,7 +276,7 @@ impl Hub {
     }
 }
 
-/// Tries to send until there is room in the socket's buffer, or it is gone.
+/// Tries to send until there is room in the socket's buffer, or the socket is gone.
 async fn patiently<T>(mut send: impl FnMut() -> Result<T, Sent>) -> Result<T, Sent> {
     let (mut pause, longest) = FULL;
     loop {

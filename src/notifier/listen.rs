@@ -1,4 +1,4 @@
-//! What the client of a socket may say: that it joins a room, has heard something, or, as a service, tells a `Profile`.
+//! What a socket's client may say: that it joins a room, has heard something, or, as a service, sends a `Profile`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use socketioxide::{
 use super::{hub::Hub, profile, rooms};
 use crate::{auth::Caller, metrics::Metrics, queue::log::Seq};
 
-/// The users whose rooms a socket without a token is in.
+/// The users whose rooms a socket without a token has joined.
 #[derive(Clone, Default)]
 pub(super) struct Guest(Arc<Mutex<Vec<String>>>);
 
@@ -32,10 +32,10 @@ struct Acknowledged {
     seq: Seq,
 }
 
-/// Rooms that one socket may be in; the platform has far fewer queues.
+/// How many rooms one socket may be in; the platform has far fewer queues.
 const MAX_ROOMS: usize = 100;
 
-/// Listens to what the client of a socket says.
+/// Listens to what a socket's client says.
 pub(super) fn listen(
     socket: &SocketRef,
     hub: &Arc<Hub>,
@@ -63,10 +63,10 @@ pub(super) fn listen(
     });
 }
 
-/// Bytes that the name of a room may have.
+/// The longest room name, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Joins a room of the caller's own, or, for a guest of a `legacy` service, any.
+/// Joins one of the caller's own rooms, or, for a guest of a `legacy` service, any room.
 fn join_room(
     hub: &Arc<Hub>,
     queues: &[&str],
@@ -90,7 +90,7 @@ fn join_room(
         None
     };
     if let Err(error) = ack.send(&Joined { ok: error.is_none(), room: &name, error }) {
-        tracing::debug!(%error, "the socket left before it heard whether it joined");
+        tracing::debug!(%error, "the socket left before it was told whether it had joined");
     }
     if error.is_some() {
         return;

@@ -1,4 +1,4 @@
-//! One socket of a user: which rooms it is in, and how far it has been told the user's log.
+//! One socket of a user: which rooms it is in, and how much of the user's log it has been sent.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -17,37 +17,37 @@ use crate::queue::log::{Page, Place, Seq, Which};
 pub(super) struct Position {
     /// Which log.
     pub epoch: Arc<str>,
-    /// The last place that was told.
+    /// The last place that was sent.
     pub seq: Seq,
 }
 
 /// A socket that hears a user's outcomes.
 pub(super) struct Member {
     pub socket: SocketRef,
-    /// The queues whose rooms it is in; `None` when it hears all, for it has shown what it heard last.
+    /// The queues whose rooms it is in; `None` when it hears all, because it has said what it heard last.
     rooms: Option<Vec<String>>,
-    /// Rooms that it joined, and has not been told yet what nobody has heard there.
+    /// Rooms it has joined where it has not yet been sent what nobody has heard.
     joined: VecDeque<String>,
-    /// The last place told of those in the first of them.
+    /// The last place sent from the first of these rooms.
     unheard: Seq,
-    /// Up to where it has been told; `None` until the log was looked at.
+    /// How far it has been sent the log; `None` until the log has been read.
     at: Option<Position>,
-    /// `at` is what the client says, and may be of a log that is gone.
+    /// `at` is what the client claims, and may be from a log that is gone.
     unproven: bool,
-    /// The log is being read for it: what is told meanwhile is told by that reading.
+    /// The log is being read for it: outcomes that come meanwhile are sent by that reading.
     pub reading: bool,
-    /// The log may have grown since it was read last.
+    /// The log may have grown since it was last read.
     pub news: bool,
 }
 
-/// What is to be done for a socket when an outcome comes.
+/// What to do for a socket when an outcome comes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Tell it.
+    /// Send the outcome to it.
     Tell,
-    /// Nothing: it has it, will read it, or is not in the room.
+    /// Nothing: it has the outcome, will read it, or is not in the room.
     Nothing,
-    /// Read the log: something before it was missed.
+    /// Read the log: something before the outcome was missed.
     Read,
 }
 
@@ -55,17 +55,17 @@ pub(super) enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Yes,
-    /// Too many packets wait for this socket.
+    /// Too many packets are waiting for this socket.
     Full,
-    /// It is gone.
+    /// The socket is gone.
     Gone,
 }
 
-/// A part of the log that is to be read for a socket.
+/// A part of the log to be read for a socket.
 pub(super) enum Part {
     /// What nobody has heard in a room that it joined.
     Unheard { queue: String, after: Seq, to: Option<Seq> },
-    /// What came after what it was told.
+    /// What came after what it was sent.
     After(Seq),
 }
 
@@ -78,7 +78,7 @@ impl Part {
     }
 }
 
-/// Tells a client that outcomes may be missing: it should ask for its state anew, and go on from here.
+/// Tells a client that outcomes may be missing: it should fetch its state anew, and go on from here.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Resync<'a> {
@@ -89,7 +89,7 @@ struct Resync<'a> {
 const RESYNC_REQUIRED: &str = "resync_required";
 
 impl Member {
-    /// A socket that is in no room yet. `resumes` is what it says that it heard last; then the log is to be read for it.
+    /// A socket that is in no room yet. `resumes` is what it says it heard last; if given, the log must be read for it.
     pub(super) fn new(socket: SocketRef, resumes: Option<Position>) -> Self {
         let to_read = resumes.is_some();
         Self {
@@ -115,7 +115,7 @@ impl Member {
         self.news = true;
     }
 
-    /// What nobody has heard is to be told in all its rooms.
+    /// It must be sent what nobody has heard in all its rooms.
     pub(super) fn rejoin(&mut self) {
         for room in self.rooms.clone().unwrap_or_default() {
             self.join(&room);
@@ -133,7 +133,7 @@ impl Member {
             return Next::Nothing;
         }
         let Some(at) = &mut self.at else { return Next::Read };
-        // A log that begins anew follows on whatever was there before.
+        // A log that starts over follows on from whatever was there before.
         let follows = if at.epoch == place.epoch { at.seq == place.before } else { place.before == 0 };
         if at.epoch == place.epoch && place.seq <= at.seq {
             return Next::Nothing;
@@ -148,12 +148,12 @@ impl Member {
         Next::Nothing
     }
 
-    /// Notes that it was told everything up to a place.
+    /// Notes that it was sent everything up to a place.
     pub(super) fn told(&mut self, epoch: &Arc<str>, seq: Seq) {
         self.at = Some(Position { epoch: Arc::clone(epoch), seq });
     }
 
-    /// The part of the log to read next; `None` when it has been told everything.
+    /// The part of the log to read next; `None` when it has been sent everything.
     pub(super) fn part(&mut self) -> Option<Part> {
         if let Some(queue) = self.joined.front() {
             let to = self.at.as_ref().map(|at| at.seq);
@@ -165,7 +165,7 @@ impl Member {
         self.at.as_ref().map(|at| Part::After(at.seq))
     }
 
-    /// Whether the outcomes of a page are to be told. When they are not, the client hears that it must resync.
+    /// Whether to send the outcomes of a page; if not, the client is told that it must resync.
     pub(super) fn accepts(&mut self, part: &Part, page: &Page) -> Result<bool, Sent> {
         let (Part::After(_), Some(at)) = (part, &self.at) else { return Ok(true) };
         let epoch: Arc<str> = page.epoch.as_str().into();
@@ -175,7 +175,7 @@ impl Member {
             self.emit(RESYNC_REQUIRED, &Resync { epoch: &epoch, seq: page.last })?;
         }
         self.unproven = false;
-        // To who shows what it heard last, it is all or nothing; the others hear what is there.
+        // A client that says what it heard last gets all or nothing; the others get what is there.
         if unknown || (cut && self.rooms.is_none()) {
             self.told(&epoch, page.last);
             return Ok(false);
@@ -183,7 +183,7 @@ impl Member {
         Ok(true)
     }
 
-    /// Notes that a page was told to its end.
+    /// Notes that a page was sent to its end.
     pub(super) fn read(&mut self, part: &Part, page: &Page) {
         let epoch: Arc<str> = page.epoch.as_str().into();
         let end = page.entries.last().map(|entry| entry.seq);
@@ -211,7 +211,7 @@ impl Member {
         self.emit(PROFILE_RESPONSE, response).err().unwrap_or(Sent::Yes)
     }
 
-    /// Emits the place of an outcome that was told before it had one.
+    /// Emits the place of an outcome that was sent before it had one.
     pub(super) fn send_place(&self, told: &Told<'_>, epoch: &str, seq: Seq) -> Sent {
         self.emit(PROFILE_LOGGED, &told.place(epoch, seq)).err().unwrap_or(Sent::Yes)
     }
@@ -221,7 +221,7 @@ impl Member {
             SendError::Socket(SocketError::InternalChannelFull) => Sent::Full,
             SendError::Socket(SocketError::Closed) => Sent::Gone,
             SendError::Serialize(error) => {
-                tracing::error!(%error, event, "an event cannot be written");
+                tracing::error!(%error, event, "an event cannot be serialised");
                 Sent::Yes
             }
         })

@@ -1,4 +1,4 @@
-//! Tells browsers the outcomes of their jobs, over Socket.IO.
+//! Sends browsers the outcomes of their jobs, over Socket.IO.
 
 mod doubt;
 mod handshake;
@@ -43,10 +43,10 @@ use member::Position;
 use response::Told;
 use waiting::Waiting;
 
-/// The event that an outcome is told with.
+/// The event that carries an outcome.
 const PROFILE_RESPONSE: &str = "Profile_Response";
 
-/// Tells outcomes to the sockets of this process.
+/// Sends outcomes to the sockets of this process.
 #[derive(Clone)]
 pub struct Notifier {
     io: SocketIo,
@@ -54,8 +54,8 @@ pub struct Notifier {
     waiting: Arc<Waiting>,
 }
 
-/// What a client shows at the handshake: `io(url, { auth: { token } })`, and, when it is to miss nothing, the `Seq` and
-/// `Epoch` of the last `Profile_Response` that it heard, as `lastSeq` and `epoch`.
+/// What a client sends at the handshake: `io(url, { auth: { token } })`, and, to miss nothing, the `Seq` and `Epoch` of
+/// the last `Profile_Response` that it heard, as `lastSeq` and `epoch`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SignIn {
@@ -68,7 +68,7 @@ struct SignIn {
 }
 
 impl SignIn {
-    /// What the client says that it heard last; what cannot be read is a place that no log has.
+    /// What the client says it heard last; what cannot be read becomes a place that no log has.
     fn resumes(&self) -> Option<Position> {
         if self.last_seq.is_null() && self.epoch.is_null() {
             return None;
@@ -78,7 +78,7 @@ impl SignIn {
     }
 }
 
-/// Why a socket is not let in; the client hears it as the message of `connect_error`.
+/// Why a socket is refused; the client gets this as the message of `connect_error`.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("sign-in refused: {0}; connect with auth: {{ token }}")]
@@ -88,8 +88,8 @@ enum Refused {
 }
 
 impl Notifier {
-    /// The Socket.IO endpoint: a route for each server that should have it, and the notifier behind it. `queues` are those
-    /// whose outcomes it will tell out of `log`.
+    /// The Socket.IO endpoint: a route for each server that should have it, and the notifier behind it. `queues` are
+    /// those whose outcomes it sends from `log`.
     pub fn new(
         auth: Arc<Auth>,
         metrics: Arc<Metrics>,
@@ -127,7 +127,7 @@ impl Notifier {
                 Err(error) => Err(error.into()),
             };
             match &signed_in {
-                // Before the client hears that it is connected: what it says at once must find an ear.
+                // Before the client is told that it is connected: what it says at once must be heard.
                 Ok(()) => listen(&socket, &hub, &metrics, queues, legacy),
                 Err(Refused::Token(error)) => metrics.refused(error.word()),
                 Err(Refused::Origin) => metrics.refused("origin"),
@@ -150,24 +150,25 @@ impl Notifier {
         )
     }
 
-    /// The outcome of a job was put into its user's log.
+    /// A job's outcome is now in its user's log.
     pub fn logged(&self, queue: &str, job: &str, outcome: &Outcome, place: &Place) {
         self.hub.logged(&outcome.user, place, &Told::of(queue, job, outcome));
         self.waiting.ended(job);
     }
 
-    /// The outcome of a job may have been put into its user's log.
+    /// A job's outcome may now be in its user's log.
     pub fn grown(&self, job: &str, outcome: &Outcome) {
         self.hub.grown(&outcome.user);
         self.waiting.ended(job);
     }
 
-    /// The outcome of a job should have been in its user's log by now: tells it, and again only to who has not heard it.
+    /// A job's outcome should have been in its user's log by now: sends it at once, and later only to sockets that have
+    /// not had it.
     pub fn late(&self, queue: &str, job: &str, outcome: &Outcome) {
         self.hub.late(&outcome.user, &Told::of(queue, job, outcome));
     }
 
-    /// Follows what other processes put into the logs.
+    /// Follows what other processes append to the logs.
     pub async fn follow(self, news: mpsc::UnboundedReceiver<News>) {
         let waiting = Arc::clone(&self.waiting);
         let ended = move |grown: &[Grown]| {
@@ -181,21 +182,21 @@ impl Notifier {
         Arc::clone(&self.hub).follow(news, ended).await;
     }
 
-    /// Waits for the end of a job, on whichever process.
+    /// Waits for a job to end, on whichever process.
     #[must_use]
     pub fn wait(&self, job: &str) -> Wait {
         Arc::clone(&self.waiting).wait(job)
     }
 
-    /// Closes all sockets; their clients connect again by themselves.
+    /// Closes all sockets; their clients reconnect by themselves.
     pub async fn close(&self) {
         self.io.close().await;
         self.hub.end().await;
     }
 }
 
-/// Largest message from a client, in bytes: as in Node's Socket.IO, for services that emit documents.
+/// The largest message from a client, in bytes: as in Node's Socket.IO, for services that emit documents.
 const MAX_MESSAGE: usize = 1_000_000;
 
-/// Bytes that are read from a socket at a time. Clients say little, and each socket keeps a buffer of this size.
+/// Bytes read from a socket at a time. Clients say little, and each socket keeps a buffer of this size.
 const READ_BUFFER: usize = 512;

@@ -1,4 +1,4 @@
-//! `Profile`: a sibling service tells a room something, as it did through the platform's `Messages_User`.
+//! `Profile`: a sibling service sends something to a room, as it did through the platform's `Messages_User`.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -12,7 +12,7 @@ use socketioxide::{
 use super::{PROFILE_RESPONSE, rooms};
 use crate::{auth::Caller, metrics::Metrics};
 
-/// What a service emits; all but the room is passed on as it is.
+/// What a service emits; everything but the room is passed on as it is.
 #[derive(Deserialize)]
 pub(super) struct Profile {
     /// The room, as its clients ask for it.
@@ -38,15 +38,15 @@ struct Response {
 enum Passed {
     /// It went to the room.
     On,
-    /// It went to the room, but only because `legacy` lets everybody.
+    /// It went to the room, but only because `legacy` admits everybody.
     Unsigned,
-    /// It was not from a service, or no `Profile`.
+    /// It was not from a service, or was not a valid `Profile`.
     Refused,
-    /// Sockets of several users had asked for a room of this name: whose it is cannot be told.
+    /// Sockets of several users had asked for a room of this name, so it is not clear whose it is.
     Ambiguous,
 }
 
-/// Passes a `Profile` on to its room, if it comes from a service, or `legacy` lets everybody.
+/// Passes a `Profile` on to its room if it comes from a service, or if `legacy` admits everybody.
 pub(super) async fn pass(
     io: SocketIo,
     metrics: Arc<Metrics>,
@@ -80,7 +80,7 @@ async fn emit(io: &SocketIo, Profile { room, response }: &Profile) -> Passed {
     if users.len() > 1 {
         tracing::warn!(
             room,
-            "a Profile was held back: users whose ids begin alike are in rooms of this name"
+            "a Profile was held back: several users, whose ids begin alike, are in rooms of this name"
         );
         return Passed::Ambiguous;
     }

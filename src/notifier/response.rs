@@ -5,7 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{outcome::Outcome, queue::log::Seq};
 
-/// What the service adds to what the user is told; clients that do not know it lose nothing.
+/// What the service adds to an outcome; clients that do not know it lose nothing.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Added<'a> {
@@ -23,7 +23,7 @@ struct Job<'a> {
     queue: &'a str,
 }
 
-/// The job that is told of.
+/// The outcome to send, with its job.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a> {
     /// Its queue.
@@ -34,7 +34,7 @@ pub(super) struct Told<'a> {
     pub profile: &'a RawValue,
 }
 
-/// The event that tells the place of an outcome that was told before it had one.
+/// The event with the place of an outcome that was sent before it had one.
 pub(super) const PROFILE_LOGGED: &str = "Profile_Logged";
 
 impl<'a> Told<'a> {
@@ -47,7 +47,7 @@ impl<'a> Told<'a> {
         Self { queue, job, profile: &outcome.profile }
     }
 
-    /// `{Message, Status, Job: {Id, Queue}, Seq, Epoch}`, without the last two when its place in the log is not known.
+    /// `{Message, Status, Job: {Id, Queue}, Seq, Epoch}`, without the last two when its place in the log is unknown.
     ///
     /// # Errors
     /// Never in practice: all of it is JSON.

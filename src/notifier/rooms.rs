@@ -1,22 +1,22 @@
-//! Rooms: a client asks for `<Id>_<queue>`, and a user is kept apart from the queue from then on.
+//! Rooms: a client asks for `<Id>_<queue>`; from then on, user and queue are kept apart.
 //!
-//! So the user `a` who asks for `a_b_Create_Character` hears outcomes of `a`, and never those of the user `a_b`. Sibling
-//! services know rooms by the name that was asked for only.
+//! So a user `a` who asks for `a_b_Create_Character` hears outcomes of `a`, never those of a user `a_b`. Sibling
+//! services know rooms only by the name that was asked for.
 
 use crate::auth::Caller;
 
-/// The inner name of the room that was asked for as `name`, whoever asked.
+/// The internal name of the room that was asked for as `name`, whoever asked.
 pub(super) fn asked(name: &str) -> String {
     format!("asked:{name}")
 }
 
-/// The queue of the room that `caller` asks for, if it is the caller's own.
+/// The queue of the room that `caller` asks for, if the room is the caller's own.
 pub(super) fn own<'n>(name: &'n str, caller: &Caller) -> Option<&'n str> {
     let queue = name.strip_prefix(caller.user())?.strip_prefix('_')?;
     (!queue.is_empty()).then_some(queue)
 }
 
-/// The user and the queue that `name` is the room of, when the queue is one of `queues`.
+/// The user and the queue that `name` is the room of, if the queue is one of `queues`.
 pub(super) fn split<'n>(name: &'n str, queues: &[&str]) -> Option<(&'n str, &'n str)> {
     let user = |queue: &&str| name.strip_suffix(queue)?.strip_suffix('_').filter(|user| !user.is_empty());
     queues.iter().find_map(user).map(|user| (user, &name[user.len() + 1..]))

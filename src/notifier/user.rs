@@ -1,4 +1,4 @@
-//! All sockets of one user here, and what they were told.
+//! All of one user's sockets in this process, and what was sent to them.
 
 use std::{
     collections::VecDeque,
@@ -19,17 +19,17 @@ use super::{
 };
 use crate::queue::log::{Entry, Mark, Page, Place, Seq};
 
-/// An outcome that was told early comes into the log within this, or is told again.
+/// An outcome that was sent early gets into the log within this time, or is sent again.
 const EARLY: Duration = Duration::from_mins(1);
 
 /// The sockets of one user.
 pub(super) struct User {
     pub id: Arc<str>,
-    /// The hub looks at it again, for something does not count as heard yet.
+    /// The hub will look at it again, because something does not count as heard yet.
     pub watched: bool,
     members: Vec<Member>,
     doubt: Doubt,
-    /// What was told before it was in the log.
+    /// What was sent before it was in the log.
     early: VecDeque<Early>,
 }
 
@@ -48,7 +48,7 @@ impl Early {
 
 impl User {
     pub(super) fn new(id: Arc<str>) -> Self {
-        // Most have one socket, and a vector that grows would begin with room for four.
+        // Most have one socket, and a growing vector would start with room for four.
         let (members, doubt, early) = (Vec::with_capacity(1), Doubt::default(), VecDeque::new());
         Self { id, watched: false, members, doubt, early }
     }
@@ -61,12 +61,12 @@ impl User {
         self.doubt.is_pending()
     }
 
-    /// A socket that shows what it heard last: the log is to be read for it.
+    /// A socket says what it heard last: the log must be read for it.
     pub(super) fn resume(&mut self, socket: SocketRef, from: Position) {
         self.members.push(Member::new(socket, Some(from)));
     }
 
-    /// A socket joins the room of `queue`; `true` when the log is to be read for it.
+    /// A socket joins the room of `queue`; `true` if the log must be read for it.
     pub(super) fn join(&mut self, socket: &SocketRef, queue: &str) -> bool {
         let found = self.members.iter().position(|member| member.socket.id == socket.id);
         let at = found.unwrap_or_else(|| {
@@ -77,7 +77,7 @@ impl User {
         !std::mem::replace(&mut self.members[at].reading, true)
     }
 
-    /// An outcome was put into the log: tells it, and gives the sockets that the log is to be read for.
+    /// An outcome was appended to the log: sends it, and returns the sockets for which the log must be read.
     pub(super) fn logged(&mut self, place: &Place, told: &Told<'_>) -> Vec<Sid> {
         let mut response = None;
         let mut readers = Vec::new();
@@ -101,13 +101,13 @@ impl User {
         readers
     }
 
-    /// Nobody knows what has happened to the log; gives the sockets that it is to be read for.
+    /// The log may have changed in unknown ways; returns the sockets for which it must be read.
     pub(super) fn missed(&mut self) -> Vec<Sid> {
         self.members.iter_mut().for_each(Member::rejoin);
         self.grown()
     }
 
-    /// The log has grown; gives the sockets that it is to be read for.
+    /// The log has grown; returns the sockets for which it must be read.
     pub(super) fn grown(&mut self) -> Vec<Sid> {
         let news = |member: &mut Member| {
             member.news = true;
@@ -116,7 +116,7 @@ impl User {
         self.members.iter_mut().filter_map(news).collect()
     }
 
-    /// Tells an outcome that is not in the log yet, and remembers to whom.
+    /// Sends an outcome that is not in the log yet, and remembers to whom.
     pub(super) fn late(&mut self, told: &Told<'_>) {
         self.early.retain(|early| early.at.elapsed() < EARLY);
         let Ok(response) = told.response(None) else { return };
@@ -142,7 +142,7 @@ impl User {
         part
     }
 
-    /// What was to be read could not be, and is to be read again.
+    /// The log could not be read for a socket, and must be read again.
     pub(super) fn again(&mut self, sid: Sid) {
         if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
             member.news = true;
@@ -153,13 +153,13 @@ impl User {
         self.members.iter().any(|member| member.socket.id == sid && member.socket.connected())
     }
 
-    /// Whether the outcomes of a page are to be told to a socket.
+    /// Whether to send the outcomes of a page to a socket.
     pub(super) fn accepts(&mut self, sid: Sid, part: &Part, page: &Page) -> Result<bool, Sent> {
         let member = self.members.iter_mut().find(|member| member.socket.id == sid);
         member.map_or(Err(Sent::Gone), |member| member.accepts(part, page))
     }
 
-    /// Tells an outcome out of the log to a socket, unless it has it.
+    /// Sends a socket an outcome from the log, unless it has it.
     pub(super) fn replay(
         &mut self,
         sid: Sid,
@@ -185,20 +185,20 @@ impl User {
         if sent == Sent::Yes { Ok(()) } else { Err(sent) }
     }
 
-    /// Notes that a page was told to a socket to its end.
+    /// Notes that a page was sent to a socket to its end.
     pub(super) fn read(&mut self, sid: Sid, part: &Part, page: &Page) {
         if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
             member.read(part, page);
         }
     }
 
-    /// The client of a socket has all that it was told up to `seq`.
+    /// A socket's client has everything it was sent up to `seq`.
     pub(super) fn acknowledge(&mut self, sid: Sid, seq: Seq) -> Vec<Mark> {
         self.doubt.acknowledge(&self.id, sid, seq)
     }
 
-    /// A socket has left; gives what the log is to be told, and the sockets that it is to be read for: they have not been
-    /// told what this one has not heard after all.
+    /// A socket has left; returns the marks for the log, and the sockets for which it must be read: they were not sent
+    /// what this one turned out not to have heard.
     pub(super) fn left(&mut self, sid: Sid, reason: DisconnectReason) -> (Vec<Mark>, Vec<Sid>) {
         self.members.retain(|member| member.socket.id != sid);
         let (unheard, mut marks) = self.doubt.left(&self.id, sid, reason);
@@ -209,7 +209,7 @@ impl User {
         (marks, readers)
     }
 
-    /// Nobody has heard something of `queue` after all; gives the sockets that the log is to be read for.
+    /// Something from `queue` was not heard after all; returns the sockets for which the log must be read.
     pub(super) fn unheard(&mut self, queue: &str) -> Vec<Sid> {
         let read = |member: &mut Member| {
             member.join(queue);
@@ -223,7 +223,7 @@ impl User {
         self.doubt.settle(&self.id)
     }
 
-    /// Tells the next outcome of the log to a socket.
+    /// Sends the next outcome in the log to a socket.
     fn tell(
         &mut self,
         at: usize,

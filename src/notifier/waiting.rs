@@ -7,11 +7,11 @@ use std::{
 
 use tokio::sync::{Notify, futures::Notified};
 
-/// Who waits for which job, by its id.
+/// Who is waiting for which job, by the job's id.
 #[derive(Default)]
 pub(super) struct Waiting(Mutex<HashMap<String, Arc<Notify>>>);
 
-/// A wait for a job to end; given up when dropped.
+/// A wait for a job to end; dropping it gives up.
 pub struct Wait {
     waiting: Arc<Waiting>,
     job: String,
@@ -44,7 +44,7 @@ impl Waiting {
 }
 
 impl Wait {
-    /// Waits until the job may have ended, from the call on.
+    /// Waits until the job may have ended, counting from this call.
     pub fn ended(&self) -> Notified<'_> {
         self.ended.notified()
     }
@@ -53,7 +53,7 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         let mut jobs = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One is ours, one is in the map.
+        // One is ours, and one is in the map.
         if Arc::strong_count(&self.ended) == 2 {
             jobs.remove(&self.job);
         }

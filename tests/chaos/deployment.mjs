@@ -1,5 +1,5 @@
-// Where Octavo runs in the suite: two nodes on the same queues, before a single Redis or one that Sentinel watches, and a
-// replica set of three.
+// The suite's deployment of Octavo: two nodes on the same queues, with a single Redis or one that Sentinel watches, and
+// a replica set of three.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,9 +1,9 @@
-// When what goes wrong: the plan that a seed gives, and its execution.
+// What goes wrong, and when: the plan drawn from a seed, and its execution.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { KINDS } from './kinds.mjs';
 
-/** The faults of one topology, each `{ at, kind, drawn }`, `at` in milliseconds from the start. */
+/** One topology's faults, each `{ at, kind, drawn }`, with `at` in milliseconds from the start. */
 export function plan({ random, topology, durationMs, everyMs, kinds }) {
     const possible = kinds.filter((kind) => (KINDS[kind].topologies ?? [topology]).includes(topology));
     const faults = [];

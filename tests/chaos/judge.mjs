@@ -1,4 +1,4 @@
-// The count at the end: what each job came to, from MongoDB, from the queues, and from what the clients heard.
+// The final count: what became of each job, judged by MongoDB, the queues, and what the clients heard.
 
 import { QUEUES } from '../node/data.mjs';
 import { Bull, MongoClient, Redis } from '../node/packages.mjs';

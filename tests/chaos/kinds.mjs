@@ -1,4 +1,4 @@
-// The kinds of faults: each hurts something, and returns when it is whole again.
+// The kinds of faults: each breaks something, and returns once it is whole again.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../node/wait.mjs';

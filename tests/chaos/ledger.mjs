@@ -1,8 +1,8 @@
-// What was asked for, by whom, what the producers were answered, and what which client heard.
+// What was requested and by whom, how the producers were answered, and which client heard what.
 
 import { EventEmitter, once } from 'node:events';
 
-/** A job is `asked`, then `accepted` by an answer, or `unanswered`: then it may be there or not. */
+/** A job is `asked`, then `accepted` by an answer, or `unanswered`: then it may or may not exist. */
 export class Ledger {
     #byKey = new Map();
     /** Outcomes that came before the producer had its answer, by the job's key. */

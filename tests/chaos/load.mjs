@@ -3,13 +3,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { character } from '../node/data.mjs';
 
-/** Stories that one user is in at a time. */
+/** How many stories one user is in at a time. */
 const STORIES = 2;
 const BURST_EVERY_MS = [4_000, 10_000];
 const BURST_JOBS = [40, 120];
-/** A user who has heard nothing for so long asks for something else; the end of the run tells what became of the job. */
+/** A user who has heard nothing for this long asks for something else; the end of the run tells what became of the job. */
 const PATIENCE_MS = 90_000;
-/** The same for a job that may not be there. */
+/** The same for a job that may not exist. */
 const DOUBT_MS = 10_000;
 const READ_TRIES = 5;
 

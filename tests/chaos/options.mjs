@@ -8,7 +8,7 @@ import { KINDS } from './kinds.mjs';
 
 const SHORT_SECONDS = 45;
 const LONG_SECONDS = 600;
-/** The part of a run that the single Redis has, of both topologies. */
+/** With both topologies, the share of a run that the single Redis gets. */
 const SINGLE_PART = 2 / 3;
 
 const HELP = `Usage: node tests/chaos/main.mjs [options]

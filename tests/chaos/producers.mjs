@@ -1,4 +1,4 @@
-// Those who push jobs: real Bull, and `POST /v1/jobs`. A push is accepted when its answer came.
+// The producers: real Bull, and `POST /v1/jobs`. A push is accepted once its answer has come.
 
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// The suite's only source of chance: the same seed draws the same faults, users and loads again.
+// The suite's only source of randomness: the same seed draws the same faults, users and loads.
 
 /** Numbers drawn from a seed (mulberry32). */
 export class Random {

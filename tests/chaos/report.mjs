@@ -1,14 +1,14 @@
-// The figures of a run, as people read them.
+// The figures of a run, in readable form.
 
 import { QUEUES } from '../node/data.mjs';
 import { heard } from './ledger.mjs';
 import { INVARIANTS } from './judge.mjs';
 
-/** How long after a fault its effect on the flow of outcomes is looked at. */
+/** How long after a fault its effect on the flow of outcomes is observed. */
 const AFTER_MS = 1_000;
 const SHOWN = 10;
 
-/** The counts of one topology, printed; gives how many of each invariant were broken. */
+/** Prints the counts of one topology; returns how often each invariant was broken. */
 export function report(print, { ledger, clients, faults, found, settledMs }) {
     const counts = Object.fromEntries(Object.keys(INVARIANTS).map((name) => [name, found.filter(({ invariant }) => invariant === name).length]));
     jobs(print, ledger, found);

@@ -1,4 +1,4 @@
-// Real processes on free ports in folders of their own, which are hurt by pid, and none of which outlives the suite.
+// Real processes on free ports, each in its own folder; faults hit them by pid, and none outlives the suite.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

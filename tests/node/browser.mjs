@@ -8,7 +8,7 @@ import { ANSWER_MS } from './wait.mjs';
 
 export const DESKTOP = { width: 1280, height: 900 };
 
-// Without these a browser looks for hosts of its maker's at every start, and a sandbox that containers rarely have.
+// Without these, a browser contacts its vendor's hosts at every start, and wants a sandbox, which containers rarely have.
 const ARGUMENTS = [
     '--no-sandbox',
     '--disable-gpu',

@@ -6,10 +6,10 @@ import Bull from 'bull';
 import Redis from 'ioredis';
 import { ANSWER_MS, within } from './wait.mjs';
 
-/** How a producer of the platform adds its jobs. */
+/** How the platform's producers add their jobs. */
 export const LEAVE_NOTHING = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 
-/** A connection to the Redis of a service, closed after the test. */
+/** A connection to a service's Redis, closed after the test. */
 export function redisOf(t, octavo) {
     const redis = new Redis(Number(octavo.env.REDIS_PORT), octavo.env.REDIS_HOST);
     t.after(() => redis.disconnect());

@@ -1,9 +1,9 @@
-// A Node worker of the platform, as a process of its own: real Bull and the `mongodb` driver. It serves one queue until it
-// is killed, and tells its parent when it is ready.
+// One of the platform's Node workers, as a process of its own: real Bull and the `mongodb` driver. It serves one queue
+// until it is killed, and tells its parent when it is ready.
 //
-// `ID_FROM_JOB=1`: the character's id is derived from the job as Octavo derives it, so that a job that runs twice, here and
-// there, makes one character. `HOLD_AFTER=n`: of the jobs after the n-th, one stays in hand before its effect and one after
-// it, for ever; the parent is told.
+// `ID_FROM_JOB=1`: the character's id is derived from the job as Octavo derives it, so that a job that runs twice, here
+// and there, makes one character. `HOLD_AFTER=n`: of the jobs after the n-th, one is held before its effect and one
+// after it, for ever; the parent is told.
 
 import { createHash } from 'node:crypto';
 import Bull from 'bull';

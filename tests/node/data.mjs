@@ -1,4 +1,4 @@
-// What the tests send and expect: users, tokens and characters in the words of the platform.
+// What the tests send and expect: users, tokens and characters in the platform's format.
 
 import { createHmac, randomBytes } from 'node:crypto';
 
@@ -11,7 +11,7 @@ export const DELETED = { Message: 'Character successfully eliminated', Status: t
 export const EXPIRED = { Message: 'Session expired. Please log in again.', Status: false };
 export const FAILED = { Message: 'Error processing job', Status: false };
 
-/** A user that no other test has, with a token of the right kind. */
+/** A user that no other test has, with a valid token. */
 export function someone(name = 'ada') {
     return user(`${name}-${unique()}`);
 }

@@ -1,4 +1,4 @@
-// A service with a gate before its mongod, and the ways to ask it for jobs and to see what became of them.
+// A service with a gate in front of its mongod, and ways to send it jobs and to see what became of them.
 
 import { MongoClient } from 'mongodb';
 import { queueOf } from './bull-queue.mjs';
@@ -7,10 +7,10 @@ import { MongoGate } from './gate.mjs';
 import { Octavo, setting } from './octavo.mjs';
 import { ANSWER_MS, eventually } from './wait.mjs';
 
-/** Jobs of a queue that run at a time. */
+/** How many jobs of a queue run at a time. */
 export const SLOTS = 64;
 
-/** How a job is asked for, by the layout that it goes into: gives a way to wait for its outcome. */
+/** How a job is submitted, by the layout that it goes into: returns a way to wait for its outcome. */
 export const LAYOUTS = {
     async apalis({ octavo }, user, queue, data) {
         const { id } = await octavo.submit(user, queue, data);

@@ -1,4 +1,4 @@
-// `octavo doctor` in the tests: run against a deployment, and what it says.
+// `octavo doctor` in the tests: runs it against a deployment, and reads what it reports.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -7,9 +7,9 @@ import Redis from 'ioredis';
 import { SECRET } from './data.mjs';
 import { Octavo } from './octavo.mjs';
 
-/** Longer than all limits of time in a row, of one silent server. */
+/** Longer than all the time limits in a row for one silent server. */
 export const SILENT_MS = 15_000;
-/** Arguments of a Redis as it should be. */
+/** The arguments of a correctly configured Redis. */
 export const LIVE = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction'];
 
 /** What `octavo doctor --json` said. */

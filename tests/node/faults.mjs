@@ -1,4 +1,4 @@
-// A store's bad times: it fails, or it does not answer.
+// A store in trouble: it fails, or it does not answer.
 
 export class Faults {
     #failures = 0;

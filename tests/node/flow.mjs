@@ -1,4 +1,4 @@
-// A light load: creates of one user at a steady rate, and what the user hears of them.
+// A light load: one user's creates at a steady rate, and what the user hears of them.
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { eventually } from './wait.mjs';
 
 /** 50 jobs/s. */
 const EVERY_MS = 20;
-/** How long the last outcomes may take: longer than a lease, for who holds one may have lost its answer. */
+/** How long the last outcomes may take: longer than a lease, whose holder may have lost the answer to its claim. */
 const LAST_MS = 30_000;
 
 export class Flow {

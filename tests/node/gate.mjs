@@ -1,4 +1,4 @@
-// A TCP proxy before mongod: the real one, behind a network that a test can cut, or hold at what is written.
+// A TCP proxy in front of a real mongod: a network that a test can cut, or block when characters are written.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// The service under test: the binary with an explicit environment and nothing else, and the ways to speak to it.
+// The service under test: the binary with an explicit environment and nothing else, and ways to talk to it.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

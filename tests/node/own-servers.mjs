@@ -1,4 +1,4 @@
-// Servers of a test's own, for what would spoil those that all tests share: real ones, on free ports, gone after the test.
+// Servers for one test only, for what would spoil the shared ones: real ones, on free ports, gone after the test.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

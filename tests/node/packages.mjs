@@ -1,4 +1,4 @@
-// The npm packages of this folder, for tests that stand beside it and would not find them by name.
+// The npm packages of this folder, for tests in other folders that cannot resolve them by name.
 
 export { default as Bull } from 'bull';
 export { default as Redis } from 'ioredis';

@@ -1,4 +1,4 @@
-// Redis servers of a test's own, to kill, stop and fail over: each on a free port, in a temporary folder.
+// Redis servers for one test only, to kill, stop and fail over: each on a free port, in a temporary folder.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

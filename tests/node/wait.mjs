@@ -1,11 +1,11 @@
-// Waiting for a signal, with a limit that tells what did not come.
+// Waiting for a signal, with a time limit whose error says what did not come.
 
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** How long the service may take to answer anything in the tests, in milliseconds. */
 export const ANSWER_MS = 15_000;
 
-/** Waits until the clock of milliseconds has moved, so that what comes now is newer than what was. */
+/** Waits until the millisecond clock has moved, so that what comes now is newer than what came before. */
 export async function nextMillisecond() {
     const start = Date.now();
     await eventually(1_000, async () => Date.now() > start || undefined, () => 'the clock stands still');

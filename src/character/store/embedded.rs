@@ -14,7 +14,7 @@ use crate::{
     embedded::{Embedded, EmbeddedError},
 };
 
-/// The table `Characters`, and `effects` beside it.
+/// The table `Characters`, with `effects` beside it.
 pub struct EmbeddedStore(Embedded);
 
 impl EmbeddedStore {
@@ -32,7 +32,7 @@ impl Store for EmbeddedStore {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (_id) DO NOTHING";
         let own = "SELECT 1 FROM Characters WHERE _id = ? AND User_Id = ?";
         let work = move |tx: &Transaction<'_>| {
-            // A character has the id of the job that made it, and its delete keeps that.
+            // A character has the id of the job that made it, and deleting it records that id.
             if happened(tx, c.id)? {
                 return Ok(true);
             }
@@ -99,7 +99,8 @@ impl Store for EmbeddedStore {
     }
 }
 
-/// Has the effect of `job`, on one row, unless it has happened; gives whether it has now. Then `jobs` are not run again.
+/// Applies the effect of `job` to one row, unless that has happened; returns whether it has now. If so, `jobs` will not
+/// run again.
 fn once(
     tx: &Transaction<'_>,
     job: ObjectId,
@@ -115,7 +116,7 @@ fn once(
     let now = DateTime::now();
     let mut keep =
         tx.prepare_cached("INSERT INTO effects (job, expires) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
-    // Each that is kept removes two whose time is over, so that the table shrinks without ever being searched.
+    // Each insert removes up to two expired rows, so the table shrinks without ever being searched.
     let mut forget = tx.prepare_cached(
         "DELETE FROM effects WHERE rowid IN (SELECT rowid FROM effects ORDER BY rowid LIMIT 2) AND expires < ?",
     )?;
@@ -130,7 +131,7 @@ fn happened(tx: &Transaction<'_>, job: ObjectId) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM effects WHERE job = ?")?.exists([job.bytes()])
 }
 
-/// The filter in SQL, with its values; the caller's id is a condition of its own beside what was asked for.
+/// The filter in SQL, with its values; the caller's id is a condition of its own, separate from what was asked for.
 fn translate(caller: &Caller, filter: &CharacterFilter) -> (String, Vec<String>) {
     let (mut clauses, mut values) = (vec!["User_Id = ?".to_owned()], vec![caller.user().to_owned()]);
     for condition in &filter.0 {

@@ -17,17 +17,17 @@ use crate::auth::Caller;
 pub use embedded::EmbeddedStore;
 pub use mongo::{COLLECTION, MongoStore, TOMBSTONES};
 
-/// How long it is known which job did what: longer than a job can be run again, for dead letters are kept for 30 days
-/// at the most.
+/// How long it is remembered which job did what: longer than a job can be run again, since dead letters are kept for at
+/// most 30 days.
 const EVIDENCE_KEPT: Duration = Duration::from_hours(31 * 24);
 
-/// A store of characters. An operation that is done twice for the same job has one effect, and gives the same answer.
+/// A character store. An operation that is run twice for the same job has one effect, and returns the same result.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Keeps `character`, whose id is its job's; until `sole_until` no other run of that job can have begun.
+    /// Stores `character`, whose id is its job's; until `sole_until`, no other run of that job can have begun.
     async fn create(&self, character: Character, sole_until: DateTime) -> Result<(), StoreError>;
 
-    /// The newest of the caller's characters that fit `filter`, newest first.
+    /// The newest of the caller's characters that match `filter`, newest first.
     async fn newest(
         &self,
         caller: &Caller,
@@ -35,7 +35,7 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Character>, StoreError>;
 
-    /// Changes one of the caller's characters for `job`; `false` when there is none of this id.
+    /// Changes one of the caller's characters for `job`; `false` when the caller has none with this id.
     async fn update(
         &self,
         caller: &Caller,
@@ -45,27 +45,27 @@ pub trait Store: Send + Sync {
         job: ObjectId,
     ) -> Result<bool, StoreError>;
 
-    /// Deletes one of the caller's characters for `job`; `false` when there is none of this id.
+    /// Deletes one of the caller's characters for `job`; `false` when the caller has none with this id.
     async fn delete(&self, caller: &Caller, id: ObjectId, job: ObjectId) -> Result<bool, StoreError>;
 
-    /// Whether the store answers, and can be written to.
+    /// Checks that the store answers and can be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// Why a store did not do as asked.
+/// Why a store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// It is not there, or too slow, or changing its leader: the same may succeed later.
-    #[error("the store of characters is not available: {0}")]
+    /// It is away, too slow, or electing a new primary: the same request may succeed later.
+    #[error("the character store is not available: {0}")]
     Unavailable(String),
-    /// It will never do this: a document too large, say.
-    #[error("the store of characters refuses: {0}")]
+    /// It will never do this: the document is too large, for example.
+    #[error("the character store refuses: {0}")]
     Rejected(String),
 }
 
 impl StoreError {
-    /// The id of a character to be made is that of something else.
+    /// The id of a new character belongs to something else.
     fn taken() -> Self {
-        Self::Rejected("the id of the new character is taken".to_owned())
+        Self::Rejected("the new character's id is already taken".to_owned())
     }
 }

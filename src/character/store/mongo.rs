@@ -41,15 +41,15 @@ use crate::{
 /// The collection's name.
 pub const COLLECTION: &str = "Characters";
 
-/// What the parts of a write take that are as long in every one, and some more.
+/// A generous estimate, in bytes, of the parts of a write whose length does not vary.
 const OVERHEAD: usize = 512;
 
-/// The collection `Characters` of the database that the connection string names, and the tombstones beside it.
+/// The collection `Characters` of the database named in the connection string, and the tombstones beside it.
 pub struct MongoStore {
     characters: Collection<Stored>,
     effects: Effects,
     reads: Reads,
-    /// For reads that go alone: half of the connections are left to everything else.
+    /// For reads that run alone: half of the connections are left to everything else.
     alone: Arc<Semaphore>,
     timeout: Duration,
 }
@@ -76,18 +76,18 @@ struct Stored {
 }
 
 impl MongoStore {
-    /// What we ask of the driver, with a pool for so many `connections`, where the connection string says nothing.
+    /// Our driver options, used where the connection string says nothing; the pool is sized for `connections`.
     ///
     /// # Errors
-    /// When the connection string is wrong, or names a service that DNS does not know.
+    /// When the connection string is invalid, or names a service that DNS does not know.
     pub async fn options(config: &MongoDb, connections: u32) -> Result<ClientOptions, Error> {
         let mut options = ClientOptions::parse(config.uri.expose_secret()).await?;
         options.app_name.get_or_insert_with(|| "octavo".to_owned());
-        // One more, so that a ping does not wait for the jobs.
+        // One more, so that a ping need not wait for the jobs.
         options.max_pool_size.get_or_insert(connections.saturating_add(1));
         options.server_selection_timeout.get_or_insert(config.timeout);
         options.connect_timeout.get_or_insert(config.timeout);
-        // An effect that was acknowledged must outlive its server, also a standalone one.
+        // An acknowledged effect must survive a crash of its server, even of a standalone one.
         let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         options.write_concern.get_or_insert(durable);
         Ok(options)
@@ -99,13 +99,13 @@ impl MongoStore {
         doc! { "User_Id": 1, "createdAt": -1, "_id": -1 }
     }
 
-    /// Connects, with a pool for so many `connections`, and makes the indexes.
+    /// Connects, with a pool sized for `connections`, and creates the indexes.
     ///
     /// # Errors
     /// When MongoDB cannot be reached, or refuses.
     pub async fn connect(config: &MongoDb, connections: u32) -> Result<Self, Error> {
         let options = Self::options(config, connections).await?;
-        // 0 is no limit.
+        // 0 means no limit.
         let pool = options.max_pool_size.filter(|size| *size > 0).unwrap_or(connections);
         let client = Client::with_options(options)?;
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
@@ -119,7 +119,7 @@ impl MongoStore {
         Ok(Self { characters, effects, reads, alone, timeout: config.timeout })
     }
 
-    /// Waits for an operation; what was asked of the server goes on when that takes too long.
+    /// Waits for an operation, up to the timeout; a request already sent to the server carries on there.
     async fn in_time<T, E: From<Error>>(
         &self,
         operation: impl Future<Output = Result<T, E>>,
@@ -149,7 +149,7 @@ impl Store for MongoStore {
         limit: u32,
     ) -> Result<Vec<Character>, StoreError> {
         let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), limit };
-        // What may take long holds nobody else up.
+        // What may take long must not hold up anybody else.
         let stored = if reads::is_bounded(filter) {
             self.in_time(self.reads.ask(read)).await?
         } else {
@@ -194,7 +194,7 @@ impl Store for MongoStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let hello = match self.hello().await {
-            // Of a connection that was dead already, or that another operation's failure took along: proof of nothing.
+            // From a connection that was already dead, or was closed because another operation failed: it proves nothing.
             Err(error)
                 if matches!(&*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }) =>
             {
@@ -202,16 +202,17 @@ impl Store for MongoStore {
             }
             other => other?,
         };
-        // A member that is no primary answers a ping as well.
+        // A member that is not the primary answers a ping as well.
         if hello.get_bool("isWritablePrimary").unwrap_or(false) {
             Ok(())
         } else {
-            Err(StoreError::Unavailable("the server is no primary".to_owned()))
+            Err(StoreError::Unavailable("the server is not the primary".to_owned()))
         }
     }
 }
 
-/// Runs a driver operation to its end, whoever waits: dropping one halfway may spoil its connection (RUST-937).
+/// Runs a driver operation to its end, even if nobody waits any more: dropping it halfway may spoil its connection
+/// (RUST-937).
 async fn to_its_end<T: Send + 'static, E: From<Error> + Send + 'static>(
     operation: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, E> {
@@ -222,7 +223,7 @@ fn own(user: &str, id: ObjectId) -> Document {
     doc! { "_id": id, "User_Id": user }
 }
 
-/// The filter in MongoDB's language; the caller's id is a condition of its own beside what was asked for.
+/// The filter in MongoDB's language; the caller's id is a condition of its own, separate from what was asked for.
 fn translate(caller: &Caller, filter: &CharacterFilter) -> Document {
     let mut all = doc! { "User_Id": caller.user() };
     if !filter.0.is_empty() {
@@ -235,13 +236,13 @@ fn translate(caller: &Caller, filter: &CharacterFilter) -> Document {
     all
 }
 
-/// Tries several times while MongoDB says that it will do this in a moment: when it changes its leader, say.
+/// Retries several times while MongoDB reports a passing condition, such as an election.
 async fn patiently<T>(mut operation: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
     const TRIES: usize = 10;
     let mut backoff = Backoff::default();
     for _ in 1..TRIES {
         match operation().await {
-            // Whoever looked for a server has waited already.
+            // Server selection has already waited.
             Err(error) if is_transient(&error) && !is_unreachable(&error) => {
                 let pause = backoff.next();
                 tracing::warn!(%error, ?pause, "MongoDB is not ready, trying again");
@@ -258,7 +259,7 @@ fn epoch() -> DateTime {
 }
 
 impl Stored {
-    /// About as many bytes as the document has.
+    /// The document's approximate size in bytes.
     fn bytes(&self) -> usize {
         let Self { name, description, image, image_real, user, .. } = self;
         OVERHEAD + [name, description, image, image_real, user].map(String::len).iter().sum::<usize>()

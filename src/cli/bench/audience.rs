@@ -14,27 +14,27 @@ use tokio::{
 
 use super::{CliError, job::User, progress::Progress, service::Service, socket::Socket, tally::Tally};
 
-/// Sockets that are opened at a time.
+/// How many sockets are opened at a time.
 const AT_A_TIME: usize = 32;
 
-/// A room that a service says nothing about is joined by then.
+/// After this time a room counts as joined, if the service does not answer joins.
 const JOINED: Duration = Duration::from_millis(500);
 
-/// With no outcome for so long, none is expected any more.
+/// After this time without an outcome, none is expected any more.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Between two looks at how far it is.
+/// How often progress is checked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Users who listen.
+/// The listening users.
 pub(super) struct Audience {
     tally: Arc<Tally>,
     listening: JoinSet<Result<Infallible, CliError>>,
 }
 
 impl Audience {
-    /// Opens a socket for each of `users` with a buffer of `buffer` bytes, in the user's room of `queue`; `on_hear` gives
-    /// what is called for each outcome of that user, beside the tally.
+    /// Opens a socket for each of `users`, with a buffer of `buffer` bytes, in the user's room of `queue`; `on_hear`
+    /// returns what is called for each outcome of that user, besides the tally.
     pub(super) async fn gather<H: FnMut() + Send + 'static>(
         service: &Service,
         users: &[User],
@@ -51,7 +51,7 @@ impl Audience {
             }
         };
         let opened = stream::iter(users.iter().map(open)).buffered(AT_A_TIME).try_collect::<Vec<_>>().await;
-        let sockets = opened.map_err(|why| service.error(&format!("takes no socket: {why}")))?;
+        let sockets = opened.map_err(|why| service.error(&format!("accepts no socket: {why}")))?;
         if !service.answers_joins() {
             sleep(JOINED).await;
         }
@@ -72,21 +72,21 @@ impl Audience {
         self.tally.told()
     }
 
-    /// The same, for who does not listen.
+    /// The same, as a function for code that does not hold the audience.
     pub(super) fn counter(&self) -> impl Fn() -> u64 + use<> {
         let tally = Arc::clone(&self.tally);
         move || tally.told()
     }
 
-    /// From now on, `count` more outcomes are expected.
+    /// Expects `count` more outcomes from now on.
     pub(super) fn expect(&self, count: u64) {
         self.tally.expect(count);
     }
 
-    /// Waits until all that are expected were heard; gives when the last one was.
+    /// Waits until all expected outcomes were heard; returns when the last one was.
     ///
     /// # Errors
-    /// When none comes for a minute, a socket is closed, the service ends, or one of them is no success.
+    /// When none comes for a minute, a socket is closed, the service ends, or an outcome is not a success.
     pub(super) async fn all(
         &mut self,
         service: &mut Service,
@@ -118,7 +118,7 @@ impl Audience {
         }
     }
 
-    /// Each outcome must be a success: a service that fails quickly is not fast.
+    /// Checks that each outcome is a success: a service that fails quickly is not fast.
     fn all_done(&self, service: &Service) -> Result<(), CliError> {
         let (told, done) = (self.told(), self.tally.done());
         if done < told {
@@ -128,11 +128,11 @@ impl Audience {
         Ok(())
     }
 
-    /// That it has heard exactly what was expected, and no outcome twice.
+    /// Checks that no more outcomes were heard than expected, and so none twice.
     pub(super) fn no_more(&self, service: &Service) -> Result<(), CliError> {
         let (told, wanted) = (self.told(), self.tally.wanted());
         if told > wanted {
-            return Err(service.error(&format!("told {told} outcomes of {wanted} jobs")));
+            return Err(service.error(&format!("told {told} outcomes for {wanted} jobs")));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Jobs that wait: laid out aside, as their producers lay them out, and shown to the service all at once.
+//! Waiting jobs: prepared out of the service's sight, as their producers lay them out, and revealed all at once.
 
 use std::{
     fmt::Display,
@@ -12,22 +12,22 @@ use ulid::Ulid;
 
 use super::{CliError, job::Jobs, progress::Progress, stage::PREFIX};
 
-/// Jobs, and bytes of them, that go to Redis at a time.
+/// How many jobs, and how many bytes of them, go to Redis at a time.
 const AT_A_TIME: usize = 500;
 const BYTES_AT_A_TIME: usize = 8 << 20;
 
-/// Where jobs are laid out.
+/// The key where jobs are prepared.
 const STAGING: &str = "bench";
 
 /// How long acknowledgements may take after the last outcome.
 const QUIET: Duration = Duration::from_secs(20);
 
-/// What the producers ask of Bull for each job, which is added at `now`, in milliseconds since 1970.
+/// The options that the producers give Bull for each job, which is added at `now`, in milliseconds since 1970.
 pub(super) fn options(now: u128) -> String {
     format!(r#"{{"attempts":1,"removeOnComplete":true,"removeOnFail":true,"delay":0,"timestamp":{now}}}"#)
 }
 
-/// The keys of a queue of Bull: what they begin with.
+/// The prefix of a Bull queue's keys.
 #[derive(Debug, Clone)]
 pub(super) struct BullKeys(String);
 
@@ -37,23 +37,23 @@ impl BullKeys {
     }
 }
 
-/// A queue that is filled.
+/// A queue to be filled.
 #[derive(Clone)]
 pub(super) struct Backlog {
     redis: MultiplexedConnection,
     layout: Layout,
 }
 
-/// How the jobs lie in Redis.
+/// How the jobs are laid out in Redis.
 #[derive(Debug, Clone)]
 enum Layout {
     Bull(BullKeys),
-    /// With what the keys of the queue begin with.
+    /// With the prefix of the queue's keys.
     Apalis(String),
 }
 
 impl Backlog {
-    /// A queue of Bull, whose keys begin with `prefix`.
+    /// A Bull queue, whose keys begin with `prefix`.
     pub(super) fn bull(redis: MultiplexedConnection, prefix: &str, queue: &str) -> Self {
         Self { redis, layout: Layout::Bull(BullKeys(format!("{prefix}:{queue}:"))) }
     }
@@ -63,15 +63,15 @@ impl Backlog {
         Self { redis, layout: Layout::Apalis(format!("{PREFIX}:{queue}:")) }
     }
 
-    /// The keys of a queue of Bull.
+    /// The keys of the Bull queue.
     pub(super) fn bull_keys(&self) -> Result<BullKeys, CliError> {
         match &self.layout {
             Layout::Bull(keys) => Ok(keys.clone()),
-            Layout::Apalis(_) => Err("this is no queue of Bull".into()),
+            Layout::Apalis(_) => Err("this is not a Bull queue".into()),
         }
     }
 
-    /// Lays out the jobs of `range` where no service looks. Gives their ids, the oldest first.
+    /// Lays out the jobs of `range` where no service looks. Returns their ids, oldest first.
     pub(super) async fn lay_out(
         &mut self,
         jobs: &Jobs,
@@ -97,7 +97,7 @@ impl Backlog {
         Ok(ids)
     }
 
-    /// Adds one job to `list`, as its producer would; gives its id, of Bull `id`.
+    /// Adds one job to `list`, as its producer would; returns its id, which in Bull is `id`.
     fn add(&self, pipe: &mut Pipeline, list: &str, id: usize, data: String) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match &self.layout {
@@ -132,12 +132,12 @@ impl Backlog {
         }
     }
 
-    /// Takes what was laid out off the list: only the jobs themselves stay, and can be added by their ids.
+    /// Removes the list of prepared jobs: only the jobs themselves stay, and can be added by their ids.
     pub(super) async fn hide(&mut self) -> Result<(), CliError> {
         Ok(redis::cmd("DEL").arg(self.key(STAGING)).query_async(&mut self.redis).await?)
     }
 
-    /// Adds jobs of Bull that were laid out to those that wait.
+    /// Adds Bull jobs that were laid out to the waiting ones.
     pub(super) async fn add_ids(&mut self, ids: &[String]) -> Result<(), CliError> {
         if ids.is_empty() {
             return Ok(());
@@ -146,15 +146,15 @@ impl Backlog {
         Ok(redis::cmd("LPUSH").arg(wait).arg(ids).query_async(&mut self.redis).await?)
     }
 
-    /// Shows the service what was laid out, in one step.
+    /// Reveals the prepared jobs to the service, in one step.
     pub(super) async fn show(&mut self) -> Result<(), CliError> {
         let [waiting, ..] = self.waiting();
         let mut rename = redis::cmd("RENAMENX");
         let shown: bool = rename.arg(self.key(STAGING)).arg(waiting).query_async(&mut self.redis).await?;
-        if shown { Ok(()) } else { Err("the queue was not empty when the jobs were to be shown".into()) }
+        if shown { Ok(()) } else { Err("the queue was not empty when the jobs were to be added".into()) }
     }
 
-    /// Waits until no job waits or is being worked on: the last acknowledgements may come after the outcomes.
+    /// Waits until no job is waiting or active: the last acknowledgements may come after the outcomes.
     pub(super) async fn quiet(&mut self) -> Result<(), CliError> {
         let keys = self.waiting();
         let since = Instant::now();
@@ -169,7 +169,7 @@ impl Backlog {
             }
             if since.elapsed() > QUIET {
                 return Err(format!(
-                    "all outcomes were told, but after {} s there are still jobs in the queue",
+                    "all outcomes were heard, but after {} s there are still jobs in the queue",
                     QUIET.as_secs()
                 )
                 .into());
@@ -185,7 +185,7 @@ impl Backlog {
         }
     }
 
-    /// Where jobs wait, and where those are that are being worked on.
+    /// The keys of the waiting and of the active jobs.
     fn waiting(&self) -> [String; 2] {
         let names =
             if matches!(self.layout, Layout::Bull(_)) { ["wait", "active"] } else { ["scheduled", "leases"] };

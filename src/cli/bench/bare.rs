@@ -1,4 +1,4 @@
-//! What the servers allow: the same work with nothing around it, no token, no socket, as a measure for the services.
+//! What the servers allow: the same work with nothing around it (no token, no socket), as a yardstick for the services.
 
 use std::time::{Duration, Instant};
 
@@ -21,18 +21,18 @@ use super::{
 };
 use crate::character::store::COLLECTION;
 
-/// Finds that run at a time.
+/// How many finds run at a time.
 const FINDS: usize = 64;
 
-/// Documents of one `insert_many`, and bytes of them.
+/// The most documents in one `insert_many`, and the most bytes.
 const INSERT: usize = 100;
 const INSERT_BYTES: usize = 16 << 20;
 
-/// No step of a bare loop takes so long.
+/// The time limit for the bare work.
 const LIMIT: Duration = Duration::from_mins(10);
 
-/// Measures what is the ceiling for `case`: creates against a bare loop over Bull's layout, those with images against the
-/// inserts alone; reads against the same finds. There is none for deletes.
+/// Measures the ceiling for `case`: for creates, a bare loop over Bull's layout, and for those with images, the inserts
+/// alone; for reads, the same finds. There is none for deletes.
 pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliError> {
     let by = match case.kind {
         Kind::Create if case.of == "images" => "bare insert_many",
@@ -64,7 +64,7 @@ pub(super) async fn bare(run: &Run<'_>, case: &Case) -> Result<Option<Row>, CliE
             _ => insert_all(&characters, &jobs, case.jobs).await,
         }
     };
-    tokio::time::timeout(LIMIT, working).await.map_err(|_| format!("the {by} did not end"))??;
+    tokio::time::timeout(LIMIT, working).await.map_err(|_| format!("the {by} did not finish"))??;
     let took = start.elapsed();
     let after = Cpu::read(run.stage, &[]).await?;
     let mut row = Row::new(case.of, case.name.clone(), by);
@@ -86,7 +86,7 @@ async fn find(characters: &Collection<Document>, jobs: &Jobs, count: usize) -> R
     let mut finds = stream::iter((0..count).map(one)).buffer_unordered(FINDS);
     while let Some(found) = finds.next().await {
         if found?? != EACH_READS {
-            return Err("a find gave other documents than are there".into());
+            return Err("a find did not return the documents that exist".into());
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
--- Takes up to ARGV[2] jobs of Bull and nothing more than that: what any worker must do at the least.
+-- Claims up to ARGV[2] Bull jobs and does nothing else: the least that any worker must do.
 -- KEYS  1 wait  2 active
 -- ARGV  1 prefix of keys  2 how many  3 lock token  4 lock, ms
 -- Returns {id, data, …}

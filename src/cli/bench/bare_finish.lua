@@ -1,4 +1,4 @@
--- Acknowledges jobs of Bull, and keeps their outcome: what any worker must do at the least.
+-- Acknowledges Bull jobs, and keeps their outcome: the least that any worker must do.
 -- KEYS  1 active  2 outcomes (stream)
 -- ARGV  1 prefix of keys  2 lock token  3 the outcome  4… ids
 -- Returns how many were ours.

@@ -1,4 +1,4 @@
-//! A bare loop over the layout of Bull: what Redis and MongoDB allow a worker of creates.
+//! A bare loop over Bull's layout: what Redis and MongoDB allow a worker for creates.
 
 use std::sync::LazyLock;
 
@@ -15,14 +15,14 @@ use super::{CliError, stage::PREFIX};
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bare_claim.lua")));
 static FINISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("bare_finish.lua")));
 
-/// Jobs of one batch, and batches in flight: with more of either, `LREM` walks a longer list.
+/// Jobs in a batch, and batches in flight: with more of either, `LREM` walks a longer list.
 const BATCH: usize = 100;
 pub(super) const IN_FLIGHT: usize = 2;
 
-/// Longer than any batch takes, and than the bench.
+/// Longer than any batch takes, or the whole bench.
 const LOCK_MS: u64 = 600_000;
 
-/// Works off `queue`, in loops of: claim, insert, finish.
+/// Works off `queue` in loops of claim, insert, finish.
 pub(super) async fn work_off(
     redis: &MultiplexedConnection,
     characters: &Collection<Document>,

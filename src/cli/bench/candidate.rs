@@ -1,17 +1,17 @@
-//! Whom the bench measures.
+//! What the bench measures.
 
 use reqwest::Url;
 
 use super::{CliError, options::Options, stage::PREFIX};
 
-/// Whom the bench measures.
+/// A service that the bench measures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Candidate {
-    /// This binary, so many nodes of it.
+    /// This binary, with this many nodes.
     Octavo(usize),
-    /// A service that a command starts.
+    /// A service started by a command.
     Command(String),
-    /// A service that runs at `host:port`, as this process if that is known.
+    /// A service already running at `host:port`, as this process if known.
     At(String, Option<u32>),
 }
 
@@ -23,11 +23,11 @@ impl Candidate {
         }
         let Some(url) = &options.peer else { return Ok(None) };
         let address = Url::parse(url).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port()?)));
-        let (host, port) = address.ok_or_else(|| format!("--peer {url}: say http://HOST:PORT"))?;
+        let (host, port) = address.ok_or_else(|| format!("--peer {url}: write http://HOST:PORT"))?;
         Ok(Some(Self::At(format!("{host}:{port}"), options.peer_pid)))
     }
 
-    /// What its rows are called.
+    /// The name on its rows.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Octavo(1) => "octavo",
@@ -36,7 +36,7 @@ impl Candidate {
         }
     }
 
-    /// What the keys of its Bull queues begin with.
+    /// The prefix of the keys of its Bull queues.
     pub(super) fn bull_prefix(&self) -> String {
         if self.is_octavo() { format!("{PREFIX}_bull") } else { "bull".to_owned() }
     }

@@ -1,4 +1,4 @@
-//! What a socket costs that only waits.
+//! What an idle socket costs.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::{
     service::Service,
 };
 
-/// Sockets before that are not counted, for what is made once.
+/// Sockets opened first and not counted, to leave out one-time costs.
 const FIRST: usize = 100;
 
-/// Bytes of a socket's buffer on our side: nothing comes.
+/// The size of a socket's buffer on our side, in bytes: nothing comes.
 const BUFFER: usize = 1 << 10;
 
-/// Until what the handshakes needed is given back.
+/// Time for the memory that the handshakes needed to be released.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Memory of each of `count` sockets that have joined a room of their own. `None` when the process is not known.
+/// Memory of each of `count` sockets, each in a room of its own. `None` when the process is not known.
 pub(super) async fn connections(
     run: &Run<'_>,
     candidate: &Candidate,

@@ -16,22 +16,22 @@ use super::{
 pub(super) struct Case {
     /// Which measurement it belongs to.
     pub of: &'static str,
-    /// What it is called there.
+    /// Its name there.
     pub name: String,
     pub kind: Kind,
-    /// Measured jobs.
+    /// The number of measured jobs.
     pub jobs: usize,
     pub users: usize,
-    /// Characters of each of the two images.
+    /// Characters in each of the two images.
     pub image: usize,
 }
 
-/// A few jobs before, that wake everything up.
+/// How many jobs are run beforehand, to warm everything up.
 pub(super) fn warm_up(jobs: usize) -> usize {
     (jobs / 50).clamp(1, 1000)
 }
 
-/// Measures `candidate` on the queue of Bull, or with `apalis` on our own.
+/// Measures `candidate` on its Bull queue or, with `apalis`, on our own.
 pub(super) async fn drain(
     run: &Run<'_>,
     case: &Case,

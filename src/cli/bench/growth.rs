@@ -1,4 +1,4 @@
-//! Whether a job costs more where many others wait.
+//! Whether a job costs more when many others are waiting.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
     session::Session,
 };
 
-/// Between two looks at how many have been done.
+/// How often the number of finished jobs is checked.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// CPU time of each of `count` creates while `waiting` others wait: for each one that is done, one is added.
@@ -25,7 +25,7 @@ pub(super) async fn growth(run: &Run<'_>, waiting: usize, count: usize) -> Resul
     let first = warm_up(count);
     let jobs = Jobs::new(Kind::Create, users(&run.auth, 1)?, 0, 200);
     let mut session = Session::open(run, &candidate, jobs, false, |_| || {}).await?;
-    // Those that are added, laid out before: only their ids are new to the queue then.
+    // The jobs to add are laid out beforehand, so that only their ids are new to the queue later.
     let added = session.backlog.lay_out(&session.jobs, 0..first + count, run.progress).await?;
     session.backlog.hide().await?;
     session.backlog.lay_out(&session.jobs, 0..waiting, run.progress).await?;

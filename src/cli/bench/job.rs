@@ -1,4 +1,4 @@
-//! The jobs that are measured, as the platform's producers write them.
+//! The measured jobs, as the platform's producers write them.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use serde_json::json;
 use super::CliError;
 use crate::auth::Auth;
 
-/// How long the tokens live, as the platform's do.
+/// How long the tokens are valid, as on the platform.
 const LIFETIME: Duration = Duration::from_hours(1);
 
-/// Documents that each user has to be read: as many as a read gives.
+/// How many documents each user has for reads: as many as a read returns.
 pub(super) const EACH_READS: usize = 3;
 
 const NAME: &str = "Aria";
@@ -21,11 +21,11 @@ const DESCRIPTION: &str = "A brave ranger of the north";
 /// What the jobs of one measurement ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
-    /// Each makes a character.
+    /// Each creates a character.
     Create,
     /// Each reads its user's three characters.
     Read,
-    /// Each deletes a character that is there.
+    /// Each deletes an existing character.
     Delete,
 }
 
@@ -46,13 +46,13 @@ impl Kind {
         }
     }
 
-    /// Users whose jobs they are: one with a long list of them, or many who each look at their own.
+    /// How many users own the jobs: one with a long list of them, or many who each read their own.
     pub(super) fn users(self) -> usize {
         if self == Self::Read { 500 } else { 1 }
     }
 }
 
-/// A user, and what proves it.
+/// A user, and the token that proves it.
 #[derive(Debug, Clone)]
 pub(super) struct User {
     pub id: String,
@@ -72,25 +72,25 @@ pub(super) fn users(auth: &Auth, count: usize) -> Result<Vec<User>, CliError> {
 pub(super) struct Jobs {
     pub kind: Kind,
     pub users: Vec<User>,
-    /// Characters of each of the two images.
+    /// Characters in each of the two images.
     image: usize,
-    /// What deletes delete.
+    /// The characters to delete.
     ids: Vec<ObjectId>,
 }
 
 impl Jobs {
-    /// Of `users`, `count` in all, with images of `image` characters.
+    /// `count` jobs of `users`, with images of `image` characters.
     pub(super) fn new(kind: Kind, users: Vec<User>, count: usize, image: usize) -> Self {
         let ids = if kind == Kind::Delete { count } else { 0 };
         Self { kind, users, image, ids: (0..ids).map(|_| ObjectId::new()).collect() }
     }
 
-    /// Whose the job `n` is.
+    /// The user who owns job `n`.
     pub(super) fn user(&self, n: usize) -> &User {
         &self.users[n % self.users.len()]
     }
 
-    /// The data of the job `n`.
+    /// The data of job `n`.
     pub(super) fn data(&self, n: usize) -> String {
         let User { id, token } = self.user(n);
         let data = match self.kind {
@@ -104,7 +104,7 @@ impl Jobs {
         data.to_string()
     }
 
-    /// The documents that must be there before.
+    /// The documents that must exist beforehand.
     pub(super) fn documents(&self) -> Box<dyn Iterator<Item = Document> + '_> {
         match self.kind {
             Kind::Create => Box::new(std::iter::empty()),

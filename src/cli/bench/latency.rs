@@ -16,19 +16,19 @@ use super::{
     stage::flush_disk,
 };
 
-/// Jobs of one user in a second: far enough apart that their outcomes do not overtake each other.
+/// Jobs per second of one user: far enough apart that their outcomes do not overtake each other.
 const EACH: f64 = 10.0;
 
-/// Users at the most; each has more jobs then.
+/// The most users; beyond that, each has more jobs.
 pub(super) const MOST_USERS: usize = 500;
 
-/// Jobs in a second that one producer adds.
+/// How many jobs per second one producer adds.
 const PRODUCER: f64 = 2_000.0;
 
-/// Jobs before that are not counted.
+/// Warm-up jobs that are not counted.
 const FIRST: usize = 500;
 
-/// Creates of small documents at `rate` jobs in a second, for `seconds`.
+/// Creates small documents at `rate` jobs per second, for `seconds`.
 pub(super) async fn latency(
     run: &Run<'_>,
     candidate: &Candidate,

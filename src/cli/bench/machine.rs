@@ -1,4 +1,4 @@
-//! Where it was measured.
+//! The machine and the software that were measured.
 
 use std::{fmt, fs, thread::available_parallelism};
 
@@ -10,7 +10,7 @@ use super::{
     stage::{Stage, within},
 };
 
-/// What figures depend on.
+/// What the figures depend on.
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
     cpus: usize,
@@ -18,7 +18,7 @@ pub(super) struct Machine {
     memory_gb: u64,
     kernel: String,
     octavo: &'static str,
-    /// Whether this binary was built to be fast.
+    /// Whether this binary is a release build.
     optimised: bool,
     redis: String,
     mongodb: String,

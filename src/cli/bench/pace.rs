@@ -15,11 +15,12 @@ use super::{
     job::Jobs,
 };
 
-/// Jobs that go to Redis at a time, when the producer is late.
+/// How many jobs go to Redis at a time when the producer is late.
 const AT_A_TIME: usize = 200;
 
-/// When each job is due, and how long after that its outcome was heard. That a producer is late, because the machine or Redis
-/// is, counts: a user would wait as well. The users take turns, so the outcomes of one are in the order of its jobs.
+/// When each job is due, and how long after that its outcome was heard. A delay of the producer, caused by the machine
+/// or by Redis, counts: a user would wait as well. The users take turns, so that one user's outcomes come in the order
+/// of that user's jobs.
 pub(super) struct Pace {
     rate: f64,
     users: usize,
@@ -28,12 +29,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `rate` jobs in a second, of so many users in turn; not begun yet.
+    /// `rate` jobs per second, from this many users in turn; not started yet.
     pub(super) fn new(rate: f64, users: usize) -> Arc<Self> {
         Arc::new(Self { rate, users, start: OnceLock::new(), waited_ms: Mutex::default() })
     }
 
-    /// What is called for each outcome of the user with this index; those before the beginning do not count.
+    /// Returns what to call for each outcome of the user with this index; outcomes before the start do not count.
     pub(super) fn ear(self: &Arc<Self>, user: usize) -> impl FnMut() + Send + 'static {
         let (pace, mut heard) = (Arc::clone(self), 0);
         move || {
@@ -47,20 +48,20 @@ impl Pace {
         }
     }
 
-    /// When the job `n` is due, after the beginning.
+    /// When job `n` is due, after the start.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn due(&self, n: usize) -> Duration {
         Duration::from_secs_f64(n as f64 / self.rate)
     }
 
-    /// The beginning, a moment from now.
+    /// Sets the start to a moment from now.
     pub(super) fn begin(&self) {
         self.start.get_or_init(|| Instant::now() + Duration::from_millis(200));
     }
 
-    /// Adds each `of`th job of `count`, beginning with `first`, when it is due, as a producer of Bull does but in plain
-    /// commands: Bull's script would cost Redis more than what is measured. On a thread of its own, whose clock is finer than
-    /// that of the runtime.
+    /// Adds every `of`th job of `count`, starting with `first`, when it is due, as a Bull producer does but in plain
+    /// commands: Bull's script would cost Redis more than what is measured. Runs on a thread of its own, whose clock is
+    /// finer than the runtime's.
     pub(super) fn produce(
         &self,
         jobs: &Jobs,
@@ -69,9 +70,9 @@ impl Pace {
         (first, of, count): (usize, usize, usize),
         stop: &CancellationToken,
     ) -> Result<(), CliError> {
-        let start = *self.start.get().ok_or("the pace has not begun")?;
+        let start = *self.start.get().ok_or("the pace has not started")?;
         let mut connection = Client::open(redis)?.get_connection()?;
-        // Some of these ids are not used: the other producers have their own.
+        // Some of these ids stay unused: the other producers have their own.
         let last: usize = connection.incr(keys.key("id"), count)?;
         let mut next = (first..count).step_by(of).peekable();
         while let Some(n) = next.peek() {
@@ -101,7 +102,7 @@ impl Pace {
         Ok(())
     }
 
-    /// What was heard: how long each took, in milliseconds, the shortest first.
+    /// How long each outcome took, in milliseconds, shortest first.
     pub(super) fn waited_ms(&self) -> Vec<f64> {
         let mut all = self.waited_ms.lock().unwrap_or_else(PoisonError::into_inner).clone();
         all.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What is measured of whom, and in which order.
+//! What is measured on which service, and in which order.
 
 use rustix::process::{Resource, getrlimit};
 
@@ -17,10 +17,10 @@ use super::{
     row::Figure,
 };
 
-/// Open files beside one for each socket, of the bench and of a service.
+/// Open files of the bench and of a service, besides one for each socket.
 const OTHER_FILES: u64 = 1_000;
 
-/// All that is asked for, in as many rounds; every second one begins with the peer.
+/// Runs all requested measurements, in all rounds; every second round starts with the peer.
 pub(super) async fn measure(run: &Run<'_>, what: &[What]) -> Result<Report, CliError> {
     let what = if what.is_empty() { &What::USUAL } else { what };
     let mut report = Report::new(Machine::look(run.stage).await?);
@@ -73,7 +73,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// One backlog by everybody, and what the servers allow.
+    /// Drains one backlog with every candidate, and measures what the servers allow.
     async fn drains(
         &self,
         case: &Case,
@@ -90,7 +90,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// On a quiet service, and at half of what a drain of creates of many users reaches, which is measured before.
+    /// Measures latency on a quiet service, and at half the rate of a drain of creates from many users, which is
+    /// measured first.
     async fn latencies(&self, candidate: &Candidate, report: &mut Report) -> Result<(), CliError> {
         let rate = f64::from(self.options.rate);
         let seconds = self.options.or(self.options.seconds, 20, 2);
@@ -128,7 +129,7 @@ impl Run<'_> {
         Case { of: "images", name, kind: Kind::Create, jobs, users, image: 200_000 }
     }
 
-    /// As many as are asked for, or as the limit of open files allows.
+    /// As many sockets as asked for, or as the limit of open files allows.
     fn sockets(&self) -> usize {
         let asked = self.options.or(self.options.sockets, 10_000, 200);
         let limit = getrlimit(Resource::Nofile)
@@ -137,7 +138,7 @@ impl Run<'_> {
         let count = u32::try_from(limit).map_or(asked, |limit| asked.min(limit)).max(1);
         if count < asked {
             self.progress.note(&format!(
-                "{count} sockets and not {asked}, for so many files may be open: raise the hard limit, ulimit -Hn"
+                "only {count} of {asked} sockets: open files are limited; raise the hard limit, ulimit -Hn"
             ));
         }
         count as usize

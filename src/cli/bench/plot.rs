@@ -12,7 +12,7 @@ const LABELS: f64 = 330.0;
 const LINE: f64 = 18.0;
 const NUMBERS: f64 = 60.0;
 
-/// A group of bars for each measurement: the first figure of these that it has.
+/// Each measurement gets a group of bars: for the first of these figures that it has.
 const SHOWN: [Figure; 4] = [Figure::P99Ms, Figure::JobsPerS, Figure::SocketKb, Figure::ServiceUs];
 
 /// The whole picture.
@@ -60,7 +60,7 @@ fn bar(out: &mut String, y: f64, row: &Row, value: f64, share: f64) {
     text(out, LABELS + width + 5.0, y, "start", "normal", &number(value));
 }
 
-/// `content` is our own words and numbers: nothing in it needs to be escaped.
+/// `content` is our own words and numbers: nothing in it needs escaping.
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, weight: &str, content: &str) {
     line(
         out,
@@ -71,6 +71,6 @@ fn text(out: &mut String, x: f64, y: f64, anchor: &str, weight: &str, content: &
 }
 
 fn line(out: &mut String, content: std::fmt::Arguments<'_>) {
-    // Writing to a text does not fail.
+    // Writing to a string does not fail.
     writeln!(out, "{content}").ok();
 }

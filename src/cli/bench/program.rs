@@ -1,4 +1,4 @@
-//! A server or service that the bench has started, and ends.
+//! A server or service that the bench starts and stops.
 
 use std::{
     fs::{self, File},
@@ -18,10 +18,10 @@ use super::CliError;
 /// How long a program may take until it listens.
 const START: Duration = Duration::from_mins(1);
 
-/// Between two looks at whether it does.
+/// How often we check whether it does.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Lines of its log that an error shows.
+/// How many lines of its log an error shows.
 const TAIL: usize = 20;
 
 /// A running program; it is killed when dropped.
@@ -32,7 +32,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts `command` in `dir`, known as `name`, and waits until it listens on `port`.
+    /// Starts `command` in `dir` under the name `name`, and waits until it listens on `port`.
     ///
     /// # Errors
     /// When it cannot be started, ends, or does not listen within a minute.
@@ -77,7 +77,7 @@ impl Program {
         self.child.id()
     }
 
-    /// Waits until it ends by itself, which it should not; the error says what it said last.
+    /// Waits until it ends by itself, which it should not; the error shows the end of its log.
     pub(super) async fn ended(&mut self) -> CliError {
         let how = self.child.wait().await;
         self.error(&format!(
@@ -86,9 +86,9 @@ impl Program {
         ))
     }
 
-    /// Ends it at once: nothing of it is needed any more.
+    /// Kills it: nothing of it is needed any more.
     pub(super) async fn kill(mut self) -> Result<(), CliError> {
-        self.child.kill().await.map_err(|error| format!("cannot end {}: {error}", self.name).into())
+        self.child.kill().await.map_err(|error| format!("cannot kill {}: {error}", self.name).into())
     }
 
     /// An error of this program, with the end of its log.
@@ -100,7 +100,7 @@ impl Program {
     }
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody is listening on.
 pub(super) async fn free_port() -> Result<u16, CliError> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port())
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Mutex,
 };
 
-/// Tells how far it is.
+/// Reports the progress.
 pub(super) struct Progress {
     terminal: bool,
     step: Mutex<String>,
@@ -16,7 +16,7 @@ impl Progress {
         Self { terminal: stderr().is_terminal(), step: Mutex::default() }
     }
 
-    /// A new step begins.
+    /// Starts a new step.
     pub(super) fn step(&self, step: impl Into<String>) {
         let step = step.into();
         if self.terminal {
@@ -29,7 +29,7 @@ impl Progress {
         }
     }
 
-    /// So much of the step is done; only a terminal shows it.
+    /// Shows how much of the step is done; only on a terminal.
     pub(super) fn count(&self, done: u64, of: u64) {
         if self.terminal
             && let Ok(step) = self.step.lock()
@@ -38,13 +38,13 @@ impl Progress {
         }
     }
 
-    /// Something that stays to be read.
+    /// Prints a line that stays.
     pub(super) fn note(&self, note: &str) {
         self.end();
         eprintln!("{note}");
     }
 
-    /// The line is over.
+    /// Clears the current line.
     pub(super) fn end(&self) {
         if self.terminal {
             eprint!("\r\u{1b}[2K");

@@ -1,4 +1,4 @@
-//! All that was measured, and as JSON.
+//! All that was measured, and its JSON form.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ pub(super) struct Report {
     rows: Vec<Row>,
 }
 
-/// One row of ours beside another: each figure divided by the other's.
+/// One of our rows compared with another: each figure divided by the other's.
 pub(super) struct Ratio<'a> {
     pub ours: &'a Row,
     pub other: &'a Row,
@@ -30,7 +30,7 @@ impl Report {
         Self { machine, rows: Vec::new() }
     }
 
-    /// Adds a row, or a round to one that is there.
+    /// Adds a row, or a round to an existing row.
     pub(super) fn add(&mut self, row: Row) {
         let same = |other: &&mut Row| (other.of, &other.case, other.by) == (row.of, &row.case, row.by);
         let Some(there) = self.rows.iter_mut().find(same) else {
@@ -53,7 +53,7 @@ impl Report {
         rows
     }
 
-    /// Each row of ours beside what it is measured by.
+    /// Each of our rows compared with what it is measured against.
     pub(super) fn ratios(&self) -> Vec<Ratio<'_>> {
         let mut all = Vec::new();
         for ours in self.rows().into_iter().filter(|row| row.is_of_octavo()) {
@@ -63,7 +63,7 @@ impl Report {
                     && (!row.is_of_octavo() || row.by == "octavo" && ours.by != "octavo")
             });
             for other in others {
-                // A bare loop does not do all that a service does: only how fast it is can be compared.
+                // A bare loop does not do everything that a service does: only its speed can be compared.
                 let counts = |figure: &Figure| {
                     if other.is_bare() { *figure == Figure::JobsPerS } else { figure.is_result() }
                 };

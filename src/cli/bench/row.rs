@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-/// What a number says.
+/// What a number measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Figure {
-    /// Jobs that were measured; each of them was done, and its user heard so.
+    /// Measured jobs; each was done, and its user heard so.
     Jobs,
-    /// Jobs that came in a second, by plan.
+    /// Jobs that came per second, by plan.
     Rate,
     JobsPerS,
     P50Ms,
@@ -25,7 +25,7 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    /// Its name in JSON, and above its column.
+    /// Its name in JSON, and its column heading.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Jobs => ("jobs", "jobs"),
@@ -44,12 +44,12 @@ impl Figure {
         }
     }
 
-    /// Whether it says how good a service is, so that two can be compared by it.
+    /// Whether it tells how good a service is, so that two can be compared by it.
     pub(super) fn is_result(self) -> bool {
         !matches!(self, Self::Jobs | Self::Rate | Self::BenchUs)
     }
 
-    /// What stands above its column.
+    /// Its column heading.
     pub(super) fn title(self) -> &'static str {
         self.names().1
     }
@@ -109,13 +109,13 @@ impl Row {
     }
 }
 
-/// A count as a number to calculate with.
+/// A count as a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(super) fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// Three digits that count.
+/// At least three significant digits.
 pub(super) fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => format!("{value:.0}"),

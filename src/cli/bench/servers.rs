@@ -1,4 +1,4 @@
-//! Redis and MongoDB of one run: given, or started in a temporary folder.
+//! Redis and MongoDB for one run: given, or started in a temporary folder.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ use super::{
     program::{Program, free_port},
 };
 
-/// Where the servers are, and those that were started here.
+/// Where the servers are, and which were started here.
 pub(super) struct Servers {
     /// `redis://…`
     pub redis: String,
@@ -21,7 +21,7 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Those that `options` give, or new ones with their files in `dir`.
+    /// The servers given in `options`, or new ones with their files in `dir`.
     ///
     /// # Errors
     /// When one cannot be started; none is left running.
@@ -43,7 +43,7 @@ impl Servers {
         }
     }
 
-    /// Whether they were there before, and will be afterwards.
+    /// Whether they existed before, and will afterwards.
     pub(super) fn are_given(&self) -> bool {
         self.started.is_empty()
     }
@@ -56,7 +56,7 @@ impl Servers {
         select_all(self.started.iter_mut().map(|program| Box::pin(program.ended()))).await.0
     }
 
-    /// Ends those that were started.
+    /// Stops those that were started.
     pub(super) async fn stop(self) -> Result<(), CliError> {
         for program in self.started {
             program.kill().await?;
@@ -65,7 +65,7 @@ impl Servers {
     }
 }
 
-/// As README asks for it: with its log, and no key dropped.
+/// Starts Redis as the README asks: with its append-only log, and no key evicted.
 async fn start_redis(options: &Options, dir: &Path) -> Result<(Program, u16), CliError> {
     let port = free_port().await?;
     let mut command = Command::new(&options.redis_server);

@@ -1,4 +1,4 @@
-//! A service that is measured: ours, or a peer that answers the same contract.
+//! A service being measured: ours, or a peer with the same contract.
 
 use futures_util::future::select_all;
 use mongodb::{
@@ -17,11 +17,11 @@ use super::{
 };
 use crate::character::store::COLLECTION;
 
-/// A service that runs.
+/// A running service.
 pub(super) struct Service {
-    /// Where it listens, the first node of it: `host:port`.
+    /// Where it (its first node) listens: `host:port`.
     pub address: String,
-    /// Its processes, when they are known.
+    /// Its processes, if known.
     pub pids: Vec<u32>,
     /// Its database.
     pub database: Database,
@@ -61,7 +61,7 @@ impl Service {
                 service.launch(stage, "peer", command, secret).await?;
             }
             Candidate::At(address, pid) => {
-                // Its indexes were made when it started.
+                // Its indexes were created when it started, and must stay.
                 within(service.characters().delete_many(doc! {})).await?;
                 service.address.clone_from(address);
                 service.pids.extend(pid);
@@ -99,12 +99,12 @@ impl Service {
         self.database.collection(COLLECTION)
     }
 
-    /// Whether it says that a room was joined; the peer, as the platform, does not.
+    /// Whether it acknowledges that a room was joined; the peer, like the platform, does not.
     pub(super) fn answers_joins(&self) -> bool {
         self.octavo
     }
 
-    /// Its memory now, and the most it had, in kilobytes; all nodes together.
+    /// Its memory now and at its peak, in kilobytes; all nodes together.
     pub(super) fn memory_kb(&self) -> Result<Option<(u64, u64)>, CliError> {
         if self.pids.is_empty() {
             return Ok(None);
@@ -117,7 +117,7 @@ impl Service {
         Ok(Some((now, peak)))
     }
 
-    /// The most memory that it has had is counted from now on.
+    /// Restarts the measurement of its peak memory.
     pub(super) fn reset_peak(&self) {
         self.pids.iter().for_each(|pid| usage::reset_peak(*pid));
     }
@@ -130,7 +130,7 @@ impl Service {
         select_all(self.programs.iter_mut().map(|program| Box::pin(program.ended()))).await.0
     }
 
-    /// An error that it made, with the end of its log where there is one.
+    /// An error of this service, with the end of its log if there is one.
     pub(super) fn error(&self, what: &str) -> CliError {
         match self.programs.first() {
             Some(program) => program.error(what),
@@ -138,7 +138,7 @@ impl Service {
         }
     }
 
-    /// Ends it, if it was started here.
+    /// Stops it, if it was started here.
     pub(super) async fn stop(self) -> Result<(), CliError> {
         for program in self.programs {
             program.kill().await?;
@@ -147,7 +147,7 @@ impl Service {
     }
 }
 
-/// What our service is told, beside what the peer is told as well. Other settings may come from the environment.
+/// Our service's settings, besides those the peer gets as well. Others may come from the environment.
 fn octavo_settings(redis: &ConnectionInfo) -> Vec<(&'static str, String)> {
     let info = redis.redis_settings();
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! A service that runs, a queue of it, and the users who hear of the jobs there.
+//! A running service, one of its queues, and the users who hear of the jobs there.
 
 use std::{ops::Range, time::Instant};
 
@@ -18,10 +18,10 @@ use super::{
     usage::Cpu,
 };
 
-/// Bytes of a socket's buffer.
+/// The size of a socket's buffer, in bytes.
 const BUFFER: usize = 64 << 10;
 
-/// What one measurement has to do with.
+/// Everything that one measurement needs.
 pub(super) struct Session {
     pub service: Service,
     pub jobs: Jobs,
@@ -30,8 +30,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Starts `candidate` for `jobs`, on a queue of Bull, or with `apalis` on our own. `on_hear` gives what is called for
-    /// each outcome of the user with that index.
+    /// Starts `candidate` for `jobs`, on its Bull queue or, with `apalis`, on our own. `on_hear` returns what is called
+    /// for each outcome of the user with that index.
     pub(super) async fn open<H: FnMut() + Send + 'static>(
         run: &Run<'_>,
         candidate: &Candidate,
@@ -52,7 +52,7 @@ impl Session {
         Ok(Self { service, jobs, audience, backlog })
     }
 
-    /// Has the jobs of `range` done, and wakes everything up so.
+    /// Has the jobs of `range` done, to warm everything up.
     pub(super) async fn warm_up(&mut self, run: &Run<'_>, range: Range<usize>) -> Result<(), CliError> {
         let count = range.len();
         self.backlog.lay_out(&self.jobs, range, run.progress).await?;
@@ -62,7 +62,7 @@ impl Session {
         self.backlog.quiet().await
     }
 
-    /// Waits until all outcomes that are expected were heard; gives when the last one was.
+    /// Waits until all expected outcomes were heard; returns when the last one was.
     pub(super) async fn all(&mut self, run: &Run<'_>) -> Result<Instant, CliError> {
         self.audience.all(&mut self.service, run.progress).await
     }
@@ -72,7 +72,7 @@ impl Session {
         Cpu::read(run.stage, &self.service.pids).await
     }
 
-    /// Whether all `count` jobs that were said to be done are done, and said once.
+    /// Checks that all `count` jobs reported as done are done, and were reported once.
     pub(super) async fn check_effects(&self, count: usize) -> Result<(), CliError> {
         self.audience.no_more(&self.service)?;
         let expected = match self.jobs.kind {
@@ -88,14 +88,14 @@ impl Session {
         Err(self.service.error(&what))
     }
 
-    /// Ends the service.
+    /// Stops the service.
     pub(super) async fn close(self) -> Result<(), CliError> {
         drop(self.audience);
         self.service.stop().await
     }
 }
 
-/// Puts the documents that `jobs` need into a collection.
+/// Inserts the documents that `jobs` need into a collection.
 pub(super) async fn insert(characters: &Collection<Document>, jobs: &Jobs) -> Result<(), CliError> {
     const AT_A_TIME: usize = 1_000;
     let mut documents = jobs.documents();

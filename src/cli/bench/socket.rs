@@ -1,4 +1,4 @@
-//! A stock-protocol client: Socket.IO 5 over Engine.IO 4 over WebSocket, that only hears.
+//! A client of the stock protocol (Socket.IO 5 over Engine.IO 4 over WebSocket) that only listens.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,7 +15,7 @@ use super::CliError;
 /// How long each step of the handshake may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What an outcome begins with.
+/// How an outcome's packet begins.
 const OUTCOME: &str = r#"42["Profile_Response","#;
 
 /// A socket that has signed in.
@@ -27,7 +27,7 @@ impl Socket {
     /// Connects to the service at `address`, `host:port`, and signs in, with a buffer of `buffer` bytes.
     ///
     /// # Errors
-    /// When it is refused, or nobody answers.
+    /// When it is refused, or gets no answer.
     pub(super) async fn open(address: &str, token: &str, buffer: usize) -> Result<Self, CliError> {
         let tcp = timeout(LIMIT, TcpStream::connect(address)).await??;
         tcp.set_nodelay(true)?;
@@ -44,7 +44,7 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Joins a room; with `answered`, waits until the service says that it has.
+    /// Joins a room; with `answered`, waits until the service confirms it.
     pub(super) async fn join(&mut self, room: &str, answered: bool) -> Result<(), CliError> {
         self.send(format!("421{}", json!(["joinRoom", room]))).await?;
         if answered {
@@ -56,18 +56,18 @@ impl Socket {
         Ok(())
     }
 
-    /// Hears outcomes until the socket is closed: for each, whether its `Status` is true.
+    /// Listens for outcomes until the socket is closed: for each, reports whether its `Status` is true.
     pub(super) async fn listen(mut self, mut hear: impl FnMut(bool)) -> Result<Infallible, CliError> {
         loop {
             let packet = self.next().await?;
             if packet.starts_with(OUTCOME) {
-                // In a string the quotes would be escaped, so this is the field.
+                // Inside a string the quotes would be escaped, so this is the field.
                 hear(packet.contains(r#""Status":true"#));
             }
         }
     }
 
-    /// The next packet that is asked for; others are passed over.
+    /// The next packet that matches; others are skipped.
     async fn until(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Utf8Bytes, CliError> {
         let looking = async {
             loop {
@@ -80,7 +80,7 @@ impl Socket {
         timeout(LIMIT, looking).await.map_err(|_| "the service does not answer a socket")?
     }
 
-    /// The next packet that is no ping; pings are answered.
+    /// The next packet that is not a ping; pings are answered.
     async fn next(&mut self) -> Result<Utf8Bytes, CliError> {
         loop {
             match self.stream.next().await {
@@ -88,7 +88,7 @@ impl Socket {
                 Some(Ok(Message::Text(packet))) => return Ok(packet),
                 Some(Ok(Message::Close(_))) | None => return Err("the service closed a socket".into()),
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(format!("a socket broke: {error}").into()),
+                Some(Err(error)) => return Err(format!("a socket failed: {error}").into()),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Connections to the servers of one run, and how these are found and left: empty.
+//! Connections to the servers of one run, which must be found empty and are left empty.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,13 +17,13 @@ use tokio::task::spawn_blocking;
 use super::{CliError, options::Options, servers::Servers};
 use crate::character::{QUEUES, store::COLLECTION};
 
-/// No command of the bench takes longer.
+/// The time limit for each of the bench's commands.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// What all keys of our services begin with, so that they take no job of anybody else's, nor of the peer's.
+/// The prefix of all our services' keys, so that they take nobody else's jobs, nor the peer's.
 pub(super) const PREFIX: &str = "octavo_bench";
 
-/// Where our services keep characters, and the peer does.
+/// The databases where our services, and the peer, keep characters.
 pub(super) const DATABASE: &str = "octavo_bench";
 pub(super) const PEER_DATABASE: &str = "octavo_bench_peer";
 
@@ -35,16 +35,16 @@ pub(super) struct Stage {
     pub redis_info: ConnectionInfo,
     /// A connection to it; clones share a socket.
     pub redis: MultiplexedConnection,
-    /// A client of MongoDB.
+    /// A MongoDB client.
     mongodb: Client,
     uri: String,
 }
 
 impl Stage {
-    /// Connects, when nobody else uses the servers.
+    /// Connects, if nobody else uses the servers.
     ///
     /// # Errors
-    /// When they cannot be reached, or hold anything.
+    /// When they cannot be reached, are in use, or hold anything.
     pub(super) async fn set(options: &Options, servers: &Servers, dir: &Path) -> Result<Self, CliError> {
         let redis_info = servers.redis.as_str().into_connection_info()?;
         let redis = connect(&redis_info).await?;
@@ -65,7 +65,7 @@ impl Stage {
         }
     }
 
-    /// The connection string of a database.
+    /// The connection string for a database.
     pub(super) fn uri(&self, database: &str) -> String {
         with_database(&self.uri, database)
     }
@@ -74,26 +74,27 @@ impl Stage {
         self.mongodb.database(name)
     }
 
-    /// The bench writes, deletes, and starts workers: it does so only where nothing is and nobody else works. A peer that
-    /// runs already is connected, and has its collection.
+    /// Refuses servers that are in use: the bench writes, deletes, and starts workers, so there must be no data and
+    /// nobody else at work. A peer that is already running is connected, and has its collection.
     async fn refuse_foreign(&self, peer_runs: bool) -> Result<(), CliError> {
         let mut redis = self.redis.clone();
         let mut scan = redis::cmd("SCAN");
         let (next, keys): (u64, Vec<String>) =
             scan.arg(0).arg("COUNT").arg(1_000).query_async(&mut redis).await?;
-        // A worker of Bull that waits has such keys.
+        // An idle Bull worker has such keys.
         let key = keys.iter().find(|key| !key.ends_with(":stalled-check"));
         if next != 0 || key.is_some() {
             let key = key.map_or(String::new(), |key| format!(", it holds {key}"));
             return Err(format!(
-                "the Redis at --redis is not empty{key}: the bench adds and deletes keys, so give another, or leave out --redis \
-                 and --mongodb to have servers started; a bench that was killed leaves {PREFIX}* and bull:*"
+                "the Redis at --redis is not empty{key}: the bench adds and deletes keys, so give another, \
+                 or omit --redis and --mongodb to have servers started; a bench that was killed leaves \
+                 {PREFIX}* and bull:* behind"
             )
             .into());
         }
         let clients: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut redis).await?;
         if clients.lines().count() > 1 && !peer_runs {
-            let why = "whoever waits for jobs there would do them elsewhere; give one that nobody uses";
+            let why = "a worker connected there would take the jobs; give one that nobody uses";
             return Err(format!("somebody else is connected to the Redis at --redis: {why}").into());
         }
         for name in [DATABASE, PEER_DATABASE] {
@@ -104,14 +105,14 @@ impl Stage {
                 !within(database.list_collection_names()).await?.is_empty()
             };
             if left {
-                let advice = "drop it when an earlier bench left it, or give another server";
+                let advice = "drop it if an earlier bench left it behind, or give another server";
                 return Err(format!("the MongoDB at --mongodb has a database {name}: {advice}").into());
             }
         }
         Ok(())
     }
 
-    /// Removes every key that the measured services use. Cost grows with their number.
+    /// Removes every key that the measured services use. The cost grows with the number of keys.
     pub(super) async fn clear_redis(&self) -> Result<(), CliError> {
         const AT_A_TIME: usize = 5_000;
         let mut redis = self.redis.clone();
@@ -135,7 +136,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Removes all that the bench has made: of a peer that runs already, what it keeps, and not its indexes.
+    /// Removes everything that the bench created: of a peer that was already running, its documents but not its indexes.
     pub(super) async fn clear(&self, peer_runs: bool) -> Result<(), CliError> {
         self.clear_redis().await?;
         within(self.database(DATABASE).drop()).await?;
@@ -149,7 +150,7 @@ impl Stage {
     }
 }
 
-/// Ends what a server does not answer.
+/// Waits for MongoDB, up to a limit.
 ///
 /// # Errors
 /// When it fails, or takes longer than [`LIMIT`].
@@ -160,7 +161,7 @@ pub(super) async fn within<T, E: Into<CliError>>(
     answer.map_err(|_| format!("MongoDB does not answer within {} s", LIMIT.as_secs()))?.map_err(Into::into)
 }
 
-/// Has the disk written what was done before, so that nothing that is measured waits for that.
+/// Flushes earlier writes to disk, so that nothing measured has to wait for them.
 pub(super) async fn flush_disk() -> Result<(), CliError> {
     Ok(spawn_blocking(rustix::fs::sync).await?)
 }
@@ -172,8 +173,8 @@ async fn connect(info: &ConnectionInfo) -> Result<MultiplexedConnection, CliErro
     connected.map_err(|error| format!("cannot reach Redis at {}: {error}", info.addr()).into())
 }
 
-/// A connection string with another database in its path, and whoever it signs in looked for where they were. Not by `Url`,
-/// which does not read several hosts.
+/// A connection string with another database in its path; its user is still looked up in the same database as before.
+/// Does not use `Url`, which cannot read several hosts.
 fn with_database(uri: &str, database: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap_or(("mongodb", uri));
     let (server, options) = rest.split_once('?').unwrap_or((rest, ""));

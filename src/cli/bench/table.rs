@@ -1,4 +1,4 @@
-//! What was measured, as a table for people.
+//! The results, as a table for people.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use super::{
     row::{Figure, Row, number},
 };
 
-/// Writes a block for each measurement: what was measured, and below it how ours is to the others.
+/// Writes a block for each measurement: the figures and, below them, how ours compare with the others.
 pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", report.machine)?;
     let ratios = report.ratios();
@@ -42,7 +42,7 @@ fn lines<'a>(rows: &[&Row], ratios: impl Iterator<Item = &'a Ratio<'a>>) -> Vec<
     lines
 }
 
-/// Two columns of text to the left, and numbers to the right.
+/// Aligns two columns of text to the left, and the numbers to the right.
 fn write_lines(out: &mut impl Write, lines: &[Vec<String>]) -> io::Result<()> {
     let columns = lines.first().map_or(0, Vec::len);
     let widths: Vec<_> =

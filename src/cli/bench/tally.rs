@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct Tally {
     told: AtomicU64,
-    /// Those with `Status` true.
+    /// Those whose `Status` is true.
     done: AtomicU64,
     wanted: AtomicU64,
     reached: Notify,
@@ -22,7 +22,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// An outcome was heard, of a job that is `done`.
+    /// Counts an outcome, of a job that is `done` or not.
     pub(super) fn hear(&self, done: bool) {
         if done {
             self.done.fetch_add(1, Relaxed);
@@ -41,17 +41,17 @@ impl Tally {
         self.done.load(Relaxed)
     }
 
-    /// How many are told when all that are expected are.
+    /// The count at which all expected outcomes have been heard.
     pub(super) fn wanted(&self) -> u64 {
         self.wanted.load(Relaxed)
     }
 
-    /// From now on, `count` more are expected.
+    /// Expects `count` more outcomes from now on.
     pub(super) fn expect(&self, count: u64) {
         self.wanted.store(self.told() + count, Relaxed);
     }
 
-    /// Waits until all that are expected were heard; gives when the last one was.
+    /// Waits until all expected outcomes were heard; returns when the last one was.
     pub(super) async fn reached(&self) -> Instant {
         self.reached.notified().await;
         self.reached_at.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(Instant::now)

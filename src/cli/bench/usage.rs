@@ -10,7 +10,7 @@ use super::{
     stage::{Stage, within},
 };
 
-/// CPU time used so far, in microseconds, by the measured service and by each server.
+/// CPU time used so far, in microseconds, by the measured service, by each server and by the bench.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cpu {
     service: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
-    /// Reads it, of the service with these process ids, if they are known.
+    /// Reads it; for the service if its process ids are known.
     pub(super) async fn read(stage: &Stage, pids: &[u32]) -> Result<Self, CliError> {
         let service = match pids {
             [] => None,
@@ -36,7 +36,7 @@ impl Cpu {
         })
     }
 
-    /// How many `jobs` there were, and what was used for each of them since `before`.
+    /// The number of `jobs`, and the CPU time used for each of them since `before`.
     pub(super) fn since(&self, before: &Self, jobs: u64) -> Vec<(Figure, f64)> {
         let each = |after: u64, before: u64| float(after.saturating_sub(before)) / float(jobs);
         let mut figures = vec![(Figure::Jobs, float(jobs))];
@@ -50,13 +50,13 @@ impl Cpu {
     }
 }
 
-/// The kernel counts in these, whatever its own clock is.
+/// The kernel reports times in these ticks, whatever its own clock is.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// CPU time of all threads, those that have ended too.
+/// CPU time of all threads, including those that have ended.
 fn cpu_us(pid: u32) -> io::Result<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in parentheses, may have any characters. The 14th and 15th field are user and system time.
+    // The name, in parentheses, may contain any characters. The 14th and 15th fields are user and system time.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
     Ok(ticks * (1_000_000 / TICKS_PER_SECOND))
@@ -80,17 +80,17 @@ fn mongod_us(status: &Document) -> u64 {
     us("user_time_us") + us("system_time_us")
 }
 
-/// Memory of a process now, in kilobytes.
+/// A process's current memory, in kilobytes.
 pub(super) fn resident_kb(pid: u32) -> io::Result<u64> {
     status_kb(pid, "VmRSS:")
 }
 
-/// The most memory that it had since [`reset_peak`], or since its start where that is not allowed, in kilobytes.
+/// Its peak memory since [`reset_peak`], or since its start where that is not allowed, in kilobytes.
 pub(super) fn peak_kb(pid: u32) -> io::Result<u64> {
     status_kb(pid, "VmHWM:")
 }
 
-/// Where this is not allowed, the peak is that since its start, which is no less.
+/// Restarts the peak. Where this is not allowed, the peak stays that since the process's start, which is no less.
 pub(super) fn reset_peak(pid: u32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").ok();
 }

@@ -1,28 +1,28 @@
-//! How far the clock of a server is from ours.
+//! How far a server's clock is from ours.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::report::Check;
 
-/// Questions, of which the quickest answer counts: the first may have waited for a connection.
+/// How often the time is asked; the quickest answer counts, since the first may have waited for a connection.
 pub(super) const SAMPLES: usize = 5;
 
-/// Further apart, tokens expire early or late by as much, and retries come at odd times.
+/// With clocks further apart, tokens expire that much early or late, and retries come at the wrong times.
 const WARNING_MS: i64 = 500;
 const FAILURE_MS: i64 = 5_000;
 
 /// A server slower than this is far away, or overloaded.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// One question for the time.
+/// One request for the time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     round_trip: Duration,
-    /// By how many milliseconds the server's clock is ahead of ours, if the question took as long as the answer.
+    /// How many milliseconds the server's clock is ahead of ours, if request and answer took equally long.
     ahead_ms: i64,
 }
 
-/// A question for the time that is on its way.
+/// A request for the time that is under way.
 pub(super) struct Asking {
     sent: Instant,
     at: SystemTime,
@@ -41,12 +41,12 @@ impl Asking {
     }
 }
 
-/// Of several samples the one that says most.
+/// The most precise of several samples.
 pub(super) fn best(samples: impl IntoIterator<Item = Sample>) -> Option<Sample> {
     samples.into_iter().min_by_key(|sample| sample.round_trip)
 }
 
-/// Whether a server, which answers, does so quickly enough.
+/// Whether a server that answers does so quickly enough.
 pub(super) fn reach(name: &'static str, server: &str, sample: Option<Sample>) -> Check {
     let Some(Sample { round_trip, .. }) = sample else { return Check::ok(name, format!("{server} answers")) };
     let found = format!("{server} answers in {:.1} ms", round_trip.as_secs_f64() * 1000.0);
@@ -54,12 +54,12 @@ pub(super) fn reach(name: &'static str, server: &str, sample: Option<Sample>) ->
         return Check::ok(name, found);
     }
     let advice =
-        format!("run octavo nearer to {server}, or look at its load: each batch of jobs waits for it");
+        format!("run octavo closer to {server}, or check its load: each batch of jobs has to wait for it");
     Check::warning(name, found, advice)
 }
 
 impl Sample {
-    /// Whether the clocks agree, as far as the round trip lets us know.
+    /// Whether the clocks agree, as far as the round trip allows us to tell.
     pub(super) fn skew(self, name: &'static str, server: &str) -> Check {
         let way = if self.ahead_ms < 0 { "behind" } else { "ahead of" };
         let doubt_ms = millis(self.round_trip) / 2 + 1;

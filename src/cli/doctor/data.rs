@@ -15,14 +15,14 @@ const NAME: &str = "data";
 
 const MIB: u64 = 1 << 20;
 
-/// Free space that is little, and that is too little, in MiB.
+/// Free space that is low, and that is too low, in MiB.
 const LITTLE: u64 = 1_024;
 const TOO_LITTLE: u64 = 64;
 
-/// Looks at `dir`, which the first start makes.
+/// Checks `dir`, which the first start creates.
 pub(super) fn examine(dir: &Path) -> Vec<Check> {
     if !dir.exists() {
-        let found = format!("{} is not there yet; the first start makes it", dir.display());
+        let found = format!("{} is not there yet; the first start creates it", dir.display());
         return vec![Check::ok(NAME, found)];
     }
     if let Err(error) = write(dir) {
@@ -34,7 +34,7 @@ pub(super) fn examine(dir: &Path) -> Vec<Check> {
     [written].into_iter().chain(looked).collect()
 }
 
-/// It cannot be used, or not even be looked at.
+/// The directory cannot be used, or cannot even be examined.
 pub(super) fn unusable(dir: &Path, error: &dyn Display) -> Check {
     let dir = dir.display();
     Check::failure(
@@ -44,7 +44,7 @@ pub(super) fn unusable(dir: &Path, error: &dyn Display) -> Check {
     )
 }
 
-/// The one way to know, with access lists, full disks and read-only mounts: a file is made and removed.
+/// Creates and removes a file: the one way to know, given access lists, full disks and read-only mounts.
 fn write(dir: &Path) -> io::Result<()> {
     let probe = dir.join(format!("octavo.doctor.{}", std::process::id()));
     File::create_new(&probe)?;
@@ -56,7 +56,7 @@ fn space(dir: &Path) -> io::Result<Check> {
     let disk = rustix::fs::statvfs(dir)?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize) / MIB;
     let found = format!("{free} MiB are free");
-    let advice = format!("free some: a full disk refuses jobs; {LITTLE} MiB are a good reserve");
+    let advice = format!("free some space: a full disk refuses jobs; {LITTLE} MiB is a good reserve");
     Ok(match free {
         0..TOO_LITTLE => Check::failure(NAME, found, advice),
         TOO_LITTLE..LITTLE => Check::warning(NAME, found, advice),
@@ -64,7 +64,7 @@ fn space(dir: &Path) -> io::Result<Check> {
     })
 }
 
-/// Whether a service runs on it; that is as good as none.
+/// Whether a service runs on it; either is fine.
 fn lock(dir: &Path) -> io::Result<Check> {
     const NAME: &str = "data.lock";
     let lock = match File::open(dir.join(LOCK)) {
@@ -88,7 +88,7 @@ fn permissions(dir: &Path) -> io::Result<Check> {
     let key = dir.join(secret::FILE);
     let (dir_mode, key_mode) = (mode(dir)?, if key.exists() { mode(&key)? } else { 0 });
     let told =
-        |path: &Path, mode| format!("{} has the mode {mode:o}: other users can get at it", path.display());
+        |path: &Path, mode| format!("{} has the mode {mode:o}: other users can access it", path.display());
     Ok(if key_mode & OTHERS != 0 {
         let advice = format!("chmod 600 {}; delete it if others may have read it", key.display());
         Check::failure(NAME, told(&key, key_mode), advice)

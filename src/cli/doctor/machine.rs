@@ -1,16 +1,16 @@
-//! What this machine gives the process.
+//! What this machine allows the process.
 
 use std::fs;
 
 use super::report::Check;
 
-/// Beside the pool of MongoDB: the log, the listeners, Redis, the database file.
+/// Open files besides the MongoDB pool: the log, the listeners, Redis, the database file.
 const OWN: u64 = 64;
 
-/// Browsers that a service should have room for.
+/// How many browsers a service should have room for.
 const BROWSERS: u64 = 1_000;
 
-/// Whether there may be as many open files as there will be sockets, when `pool` of them go to MongoDB.
+/// Whether the limit of open files is enough for the sockets, `pool` of which go to MongoDB.
 pub(super) fn open_files(pool: u32) -> Check {
     const NAME: &str = "files";
     const ADVICE: &str =
@@ -19,13 +19,13 @@ pub(super) fn open_files(pool: u32) -> Check {
         Ok(limits) => soft_limit(&limits),
         Err(error) => {
             let found = format!("the limit of open files cannot be checked: {error}");
-            return Check::warning(NAME, found, "see that ulimit -n is 65536 or so");
+            return Check::warning(NAME, found, "make sure that ulimit -n is about 65536");
         }
     };
     let Some(limit) = limit else { return Check::ok(NAME, "open files are not limited") };
     let ours = OWN + u64::from(pool);
     let found =
-        format!("{limit} files may be open, {ours} are for the service itself, each browser takes one");
+        format!("{limit} files may be open; the service itself needs {ours}, and each browser one more");
     match limit.checked_sub(ours) {
         None => Check::failure(NAME, found, ADVICE),
         Some(left) if left < BROWSERS => Check::warning(NAME, found, ADVICE),

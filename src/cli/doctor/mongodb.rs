@@ -1,4 +1,4 @@
-//! MongoDB, where the characters are.
+//! MongoDB, where the characters are kept.
 
 mod access;
 mod server;
@@ -21,7 +21,7 @@ use crate::{character::store::MongoStore, config};
 
 const NAME: &str = "mongodb";
 
-/// Looks at the MongoDB of `config`, for `at_a_time` jobs; also gives the size of the pool.
+/// Checks the MongoDB of `config`, for `at_a_time` jobs; also returns the size of the pool.
 pub(super) async fn examine(config: &config::MongoDb, at_a_time: u32) -> (Vec<Check>, u32) {
     let config = config.clone();
     let options = match run(async move { MongoStore::options(&config, at_a_time).await }).await {
@@ -38,7 +38,7 @@ pub(super) async fn examine(config: &config::MongoDb, at_a_time: u32) -> (Vec<Ch
     (checks, pool)
 }
 
-/// Asks everything; ends early when there is nobody any more who answers.
+/// Asks everything; ends early when the server no longer answers.
 async fn look(mut options: ClientOptions, checks: &mut Vec<Check>) -> Result<Option<Sample>, Unanswered> {
     options.server_selection_timeout = options.server_selection_timeout.map(|wait| wait.min(LIMIT));
     options.connect_timeout = options.connect_timeout.map(|wait| wait.min(LIMIT));
@@ -63,7 +63,7 @@ async fn look(mut options: ClientOptions, checks: &mut Vec<Check>) -> Result<Opt
     Ok(sample)
 }
 
-/// There is nobody to ask, or nobody who answers.
+/// There is no server to ask, or it does not answer.
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
     #[error("{}", .0.kind)]
@@ -72,11 +72,11 @@ enum Unanswered {
     NoDatabase,
     #[error("it does not answer within {} s", LIMIT.as_secs())]
     Silent,
-    #[error("the driver ended: {0}")]
+    #[error("the driver's task failed: {0}")]
     Driver(#[from] tokio::task::JoinError),
 }
 
-/// Runs a driver operation, to its end though nobody may wait for it any more (RUST-937).
+/// Runs a driver operation to its end, even if nobody waits for it any more (RUST-937).
 async fn run<T: Send + 'static>(
     operation: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Unanswered> {
@@ -95,20 +95,20 @@ fn away(error: &dyn Display) -> Check {
     Check::failure(
         NAME,
         format!("cannot use MongoDB: {error}"),
-        "start it, or set MONGODB_URI to where it is, with a user and a password if it asks for them",
+        "start it, or point MONGODB_URI at it, with a user and a password if it requires them",
     )
 }
 
 fn pool_size(pool: u32, at_a_time: u32) -> Check {
     const NAME: &str = "mongodb.pool";
-    let found = format!("{at_a_time} connections are of use at a time, {pool} are in the pool");
-    // 0 is no limit.
+    let found = format!("{at_a_time} connections can be in use at a time, {pool} are in the pool");
+    // 0 means no limit.
     if pool >= at_a_time || pool == 0 {
         return Check::ok(NAME, found);
     }
     let advice = format!(
-        "take maxPoolSize out of MONGODB_URI, or make it {at_a_time}, or lower OCTAVO__QUEUE__CONCURRENCY: \
-         the others wait, and may time out"
+        "take maxPoolSize out of MONGODB_URI, or set it to {at_a_time}, or lower OCTAVO__QUEUE__CONCURRENCY: \
+         jobs without a connection wait, and may time out"
     );
     Check::warning(NAME, found, advice)
 }

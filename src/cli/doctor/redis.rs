@@ -1,4 +1,4 @@
-//! Redis, where the jobs are.
+//! Redis, where the jobs are kept.
 
 mod info;
 
@@ -18,7 +18,7 @@ use crate::{
 
 const NAME: &str = "redis";
 
-/// Looks at the Redis of `config`.
+/// Checks the Redis of `config`.
 pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
     let address = Server::new(config).to_string();
     let mut redis = match tokio::time::timeout(LIMIT, connect(config)).await {
@@ -36,7 +36,7 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
     checks
 }
 
-/// Asks everything; ends early when there is nobody any more who answers.
+/// Asks everything; ends early when the server no longer answers.
 async fn look(
     config: &config::Redis,
     redis: &mut Connection,
@@ -70,27 +70,27 @@ async fn look(
     Ok(sample)
 }
 
-/// With how many replicas a master takes writes at the least.
+/// The fewest replicas with which a master accepts writes.
 const LEAST_REPLICAS: &str = "min-replicas-to-write";
 
 /// What a failover may lose.
 fn failover(least: Option<&String>) -> Check {
     const NAME: &str = "redis.failover";
     if least.is_none_or(|least| least == "0") {
-        let found = "a master that was replaced goes on taking jobs for seconds, which are lost";
+        let found = "a master that was replaced keeps accepting jobs for seconds, and these are lost";
         let advice = "set min-replicas-to-write 1 and min-replicas-max-lag 2 on the master and its replicas";
         return Check::warning(NAME, found, advice);
     }
-    Check::ok(NAME, "a master without replicas takes no jobs")
+    Check::ok(NAME, "a master without replicas accepts no jobs")
 }
 
-/// Nobody answers.
+/// Redis does not answer.
 enum Unanswered {
     Silent,
     Lost(RedisError),
 }
 
-/// What Redis answers; `None` when it refuses the command, as managed ones refuse some.
+/// Redis' answer; `None` when it refuses the command, as managed services refuse some.
 async fn ask<T: FromRedisValue>(redis: &mut Connection, command: &[&str]) -> Result<Option<T>, Unanswered> {
     let mut asked = redis::Cmd::new();
     asked.arg(command);
@@ -105,20 +105,20 @@ async fn ask<T: FromRedisValue>(redis: &mut Connection, command: &[&str]) -> Res
 fn away(address: &str, error: &RedisError) -> Check {
     let advice = match error.code() {
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => {
-            "set OCTAVO__REDIS__USERNAME and OCTAVO__REDIS__PASSWORD to a user that may do everything but administer"
+            "set OCTAVO__REDIS__USERNAME and OCTAVO__REDIS__PASSWORD to a user with all but admin rights"
         }
-        Some(_) => "see what it says; Redis 6 or newer is needed",
-        None => "start it, or set REDIS_HOST and REDIS_PORT to where it is",
+        Some(_) => "see the error; Redis 6 or newer is needed",
+        None => "start it, or point REDIS_HOST and REDIS_PORT at it",
     };
     Check::failure(NAME, format!("cannot use Redis at {address}: {error}"), advice)
 }
 
 fn silent(address: &str) -> Check {
     let found = format!("Redis at {address} does not answer within {} s", LIMIT.as_secs());
-    Check::failure(NAME, found, "look at its load, and at firewalls on the way to REDIS_HOST and REDIS_PORT")
+    Check::failure(NAME, found, "check its load, and any firewalls on the way to REDIS_HOST and REDIS_PORT")
 }
 
 fn unchecked(check: &'static str, command: &str) -> Check {
     let found = format!("cannot be checked: this Redis refuses {command} to our user");
-    Check::warning(check, found, format!("allow it for a moment (ACL SETUSER … +{})", command.to_lowercase()))
+    Check::warning(check, found, format!("allow it temporarily (ACL SETUSER … +{})", command.to_lowercase()))
 }

@@ -1,4 +1,4 @@
-//! What was found, as lines for people or JSON for machines.
+//! The findings, as lines for people or JSON for machines.
 
 use std::io::{self, IsTerminal, Write, stdout};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::telemetry;
 
-/// One thing that was looked at.
+/// One thing that was checked.
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     name: &'static str,
@@ -60,7 +60,7 @@ impl Status {
     }
 }
 
-/// Everything that was looked at.
+/// Everything that was checked.
 pub(super) struct Report(pub(super) Vec<Check>);
 
 impl Report {

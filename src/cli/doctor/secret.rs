@@ -9,10 +9,10 @@ use crate::secret::{self, PUBLISHED, STRONG_BYTES, SecretError};
 
 const NAME: &str = "secret";
 
-/// A random key of enough bytes has more different ones than this, also in hex digits.
+/// A random key of enough bytes has more distinct ones than this, even in hex digits.
 const DIFFERENT: usize = 9;
 
-/// A key that was given.
+/// A key given in the settings.
 pub(super) fn given(secret: &SecretString) -> Check {
     const ADVICE: &str =
         "set JWT_SECRET to a new one in every service of the platform: openssl rand -base64 48";
@@ -22,7 +22,7 @@ pub(super) fn given(secret: &SecretString) -> Check {
         Check::failure(NAME, "JWT_SECRET is the published example: anybody can sign tokens", ADVICE)
     } else if key.len() < STRONG_BYTES {
         let found = format!("JWT_SECRET has {} bytes: it can be guessed from one token", key.len());
-        Check::failure(NAME, found, format!("{STRONG_BYTES} are the least; {ADVICE}"))
+        Check::failure(NAME, found, format!("at least {STRONG_BYTES} are needed; {ADVICE}"))
     } else if different <= DIFFERENT {
         let found = format!("JWT_SECRET has {} bytes, but only {different} different ones", key.len());
         Check::warning(NAME, found, ADVICE)
@@ -42,7 +42,7 @@ pub(super) fn embedded(secret: Option<&SecretString>, dir: &Path) -> Check {
         Err(error) => Check::failure(
             NAME,
             error.to_string(),
-            "make it readable to the user that octavo runs as; or delete it for a new one, and all sign in again",
+            "make it readable to octavo's user; or delete it to get a new one, and everybody signs in again",
         ),
     }
 }

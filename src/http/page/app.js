@@ -1,4 +1,4 @@
-// The page: who is signed in, and which of its parts hears what.
+// The page: who is signed in, and which part of it receives what.
 
 import { wireCreateForm } from "./create.js";
 import { byId } from "./dom.js";
@@ -20,7 +20,7 @@ const shelf = createShelf(submit);
 
 function signIn(token) {
   const { user, expires } = readClaims(token);
-  if (!user) return showWelcome("That is not a token: it has three parts with dots between, and begins with eyJ.");
+  if (!user) return showWelcome("That is not a token: a token starts with eyJ, and has three parts separated by dots.");
   leave();
   welcome.wait();
   session = openSession(token, user, {
@@ -53,7 +53,7 @@ function signOut(message) {
   showWelcome(message);
 }
 
-/** Nothing of a session is left for the next one to see. */
+/** Leaves nothing of a session for the next one to see. */
 function leave() {
   session?.close();
   session = null;
@@ -90,7 +90,7 @@ async function showService() {
 }
 
 byId("sign-out").addEventListener("click", () => signOut(""));
-byId("sign-in-again").addEventListener("click", () => signOut("Sign in to go on."));
+byId("sign-in-again").addEventListener("click", () => signOut("Sign in to continue."));
 byId("workspace").addEventListener("input", clearFieldOf);
 wireCreateForm(submit);
 showService();

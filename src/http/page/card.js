@@ -1,4 +1,4 @@
-// One character's card: shown, edited in place, or deleted after a second question.
+// One character's card: shown, edited in place, or deleted after a confirmation.
 
 import { byId, clone, fill, onSubmit } from "./dom.js";
 import { clearProblem, perform, say } from "./forms.js";

@@ -1,10 +1,10 @@
-// What every part of the page does with the document: finding, cloning, filling, and hearing of a submit.
+// What every part of the page does with the document: finding, cloning and filling elements, and handling submits.
 
 export const byId = (id) => document.getElementById(id);
 
 export const clone = (templateId) => byId(templateId).content.firstElementChild.cloneNode(true);
 
-/** Writes a text into every slot of this name. */
+/** Writes a text into every slot with this name. */
 export function fill(root, slot, text) {
   for (const element of root.querySelectorAll(`[data-slot=${slot}]`)) element.textContent = text;
 }

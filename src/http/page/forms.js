@@ -1,17 +1,17 @@
-// What forms and cards have in common: sending a job, saying how it went, and marking the fields that are wrong.
+// What forms and cards have in common: sending a job, showing how it went, and marking the fields that are wrong.
 
 import { markBusy } from "./dom.js";
 import { Problem } from "./service.js";
 
 /**
- * Tells in a form or card how the sending of a job goes; true when it was done, or there was nothing to do.
+ * Shows in a form or card how sending a job goes; true when the job succeeded, or there was nothing to do.
  * `send` resolves to the outcome, or to nothing.
  */
 export async function perform(scope, send) {
   if (scope.getAttribute("aria-busy") === "true") return false;
   clearProblem(scope);
   markBusy(scope, true);
-  say(scope, "Under way…");
+  say(scope, "Working…");
   try {
     const outcome = await send();
     if (!outcome) return true;
@@ -35,12 +35,12 @@ export function showProblem(scope, problem) {
   if (!(problem instanceof Problem)) throw problem;
   const elsewhere = problem.errors.filter((error) => !markField(scope, error));
   const rest = elsewhere.map(({ field, message }) => `${field} ${message}.`).join(" ");
-  // What stands at its field is not said twice.
-  say(scope, problem.errors.length ? rest || "Not sent: something is not right yet." : problem.text, false);
+  // What is shown at its field is not repeated.
+  say(scope, problem.errors.length ? rest || "Not sent: please correct the marked fields." : problem.text, false);
   scope.querySelector("[aria-invalid]")?.focus();
 }
 
-/** Writes an error at its field; false when the form has no such field. */
+/** Shows an error at its field; false when the form has no such field. */
 export function markField(scope, { field, message }) {
   const name = field.split(".").pop().replace("Image_Real", "Image");
   const slot = scope.querySelector(`[data-error-for="${CSS.escape(name)}"]`);
@@ -51,7 +51,7 @@ export function markField(scope, { field, message }) {
   return true;
 }
 
-/** What is being put right is no longer marked as wrong. */
+/** Removes the error mark from a field that is being corrected. */
 export function clearFieldOf({ target }) {
   target.removeAttribute("aria-invalid");
   const slot = target.closest(".field")?.querySelector("[data-error-for]");

@@ -1,4 +1,4 @@
-// Jobs: sends them over HTTP and finds the outcome of each, told live or asked for.
+// Jobs: sends them over HTTP and finds the outcome of each, pushed live or polled.
 
 import { request } from "./service.js";
 
@@ -16,7 +16,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Sends jobs and finds the one that each outcome belongs to.
- * An outcome is taken from the socket or, when none came in time, from the job's status; it is told once.
+ * An outcome comes from the socket or, when none arrived in time, from the job's status; it is reported once.
  */
 export function createJobs({ token, onOutcome, onCount }) {
   let jobs = [];
@@ -41,10 +41,10 @@ export function createJobs({ token, onOutcome, onCount }) {
 
   async function hear(outcome) {
     const arrivedAt = performance.now();
-    // Sibling services tell things that are about no job.
+    // Sibling services send messages that belong to no job.
     if (!outcome.Job) return onOutcome(outcome);
     const job = await find(outcome.Job.Id);
-    // After a connection was lost, or with several nodes, the same outcome may be told again.
+    // After a connection was lost, or with several nodes, the same outcome may arrive again.
     if (heard.has(outcome.Job.Id)) return;
     heard.add(outcome.Job.Id);
     if (!job) return onOutcome({ ...outcome, queue: outcome.Job.Queue });
@@ -54,7 +54,7 @@ export function createJobs({ token, onOutcome, onCount }) {
 
   async function find(id) {
     const named = () => jobs.find((job) => job.id === id);
-    // A fast worker is done before the answer to the POST has told us the id.
+    // A fast worker may be done before the answer to the POST has told us the id.
     if (!named()) await Promise.allSettled(jobs.map((job) => job.accepted));
     return named();
   }
@@ -67,7 +67,7 @@ export function createJobs({ token, onOutcome, onCount }) {
     onOutcome({ ...outcome, queue: job.queue, took: arrivedAt - job.sentAt });
   }
 
-  /** Asks for the job's status, ever less often, for as long as the socket has not told its outcome. */
+  /** Polls the job's status, ever less often, until its outcome is known. */
   async function look(job) {
     for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 1.5, LONGEST_LOOK_MS)) {
       await sleep(wait);
@@ -75,7 +75,7 @@ export function createJobs({ token, onOutcome, onCount }) {
       const outcome = await askStatus(job.id, token);
       if (!outcome) continue;
       settle(job, outcome);
-      // The socket may still tell it, late: the job stays known for a while so that this is not taken for another's.
+      // The socket may still bring it, late: the job is remembered for a while so that this is not taken for another's.
       return setTimeout(() => forget(job), LONGEST_LOOK_MS);
     }
   }
@@ -92,13 +92,13 @@ export function createJobs({ token, onOutcome, onCount }) {
   /** Ends the wait for every outcome that is still to come. */
   function stop() {
     stopped = true;
-    for (const job of jobs) job.resolve({ Status: false, Message: "Signed out before the outcome came" });
+    for (const job of jobs) job.resolve({ Status: false, Message: "Signed out before the outcome arrived" });
   }
 
   return { submit, hear, stop };
 }
 
-/** The outcome of a job by its status, or nothing while it is not over or cannot be asked. */
+/** A job's outcome according to its status, or nothing while it is not over or its status is unavailable. */
 async function askStatus(id, token) {
   try {
     const { state, outcome } = await request(`/v1/jobs/${encodeURIComponent(id)}`, { token });

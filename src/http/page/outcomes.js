@@ -1,4 +1,4 @@
-// The feed of outcomes, newest first, and the number of jobs that are under way.
+// The feed of outcomes, newest first, and the number of jobs under way.
 
 import { byId, clone, fill } from "./dom.js";
 

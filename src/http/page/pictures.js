@@ -1,4 +1,4 @@
-// Pictures: choosing one, making a version that is small enough for a card, and what stands in for none.
+// Pictures: choosing one, making a version small enough for a card, and drawing a stand-in when there is none.
 
 import { clearProblem, markField } from "./forms.js";
 import { Problem } from "./service.js";
@@ -16,7 +16,7 @@ export function showPicture(img, url) {
   else img.src = url;
 }
 
-/** Wires a picture field; `read` resolves to what was chosen as `{Image, Image_Real}`, or nothing, or rejects. */
+/** Wires a picture field; `read` resolves to the chosen picture as `{Image, Image_Real}`, or to nothing, or rejects. */
 export function createPictureField(root) {
   const input = root.querySelector("input");
   const clearButton = root.querySelector("[data-picture-clear]");
@@ -50,9 +50,9 @@ export function createPictureField(root) {
   return { read: async () => (await chosen)?.fields, clear };
 }
 
-/** Keeps the file as it is, and beside it a version that is small enough for a card. */
+/** Keeps the file as it is, and makes a version small enough for a card. */
 async function preparePicture(file) {
-  if (file.size > MOST_BYTES) throw pictureProblem(`is too large: ${formatBytes(file.size)}, where 5 MB is the most`);
+  if (file.size > MOST_BYTES) throw pictureProblem(`is too large: ${formatBytes(file.size)}; the limit is 5 MB`);
   const original = await readDataUrl(file);
   const image = await loadImage(original);
   const scaled = scaleDown(image, file.type);
@@ -78,12 +78,12 @@ async function loadImage(url) {
   const image = new Image();
   if (isPicture(url)) image.src = url;
   await image.decode().catch(() => {
-    throw pictureProblem("is in no format that this browser can show: try JPEG, PNG or WebP");
+    throw pictureProblem("is not in a format that this browser can show: try JPEG, PNG or WebP");
   });
   return image;
 }
 
-/** A data URL of at most 640 px a side, or nothing when the picture is that small already. */
+/** A data URL of at most 640 px a side, or nothing when the picture is already that small. */
 function scaleDown(image, type) {
   const factor = MOST_PIXELS / Math.max(image.naturalWidth, image.naturalHeight);
   if (!(factor < 1)) return null;
@@ -91,7 +91,7 @@ function scaleDown(image, type) {
   canvas.width = Math.max(1, Math.round(image.naturalWidth * factor));
   canvas.height = Math.max(1, Math.round(image.naturalHeight * factor));
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  // WebP keeps what is transparent; a browser that cannot write it makes a PNG.
+  // WebP keeps transparency; a browser that cannot write it makes a PNG.
   return canvas.toDataURL(type === "image/jpeg" ? type : "image/webp", 0.85);
 }
 
@@ -99,7 +99,7 @@ function formatBytes(bytes) {
   return bytes < 1_000_000 ? `${Math.max(1, Math.round(bytes / 1000))} KB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** The service wants a picture with every character: without one, the initial is drawn in a frame. */
+/** The service requires a picture for every character: without one, the initial is drawn in a frame. */
 export function drawInitial(name) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = 320;

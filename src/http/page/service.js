@@ -1,6 +1,6 @@
-// The service over HTTP: JSON in, JSON out, and what goes wrong as a Problem.
+// The service over HTTP: JSON in, JSON out, and errors as a Problem.
 
-/** Why something was not done, in the words of problem+json. */
+/** Why something was not done, with the fields of problem+json. */
 export class Problem extends Error {
   constructor({ title = "Something went wrong", detail = "", status = 0, errors = [] }) {
     super(title);

@@ -1,11 +1,11 @@
-// One user's session: a token, the live connection that it opens, and the jobs that are sent with it.
+// One user's session: a token, the live connection opened with it, and the jobs sent with it.
 
 import { createJobs, QUEUES, SESSION_EXPIRED } from "./jobs.js";
 import { Socket } from "./socket.js";
 
 const PATIENCE_MS = 4_000;
 
-/** Whose a token is, and until when, without verifying it: that is the service's part. */
+/** Whose token it is, and until when it is valid, without verifying it: that is the service's job. */
 export function readClaims(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
@@ -18,14 +18,14 @@ export function readClaims(token) {
 }
 
 /**
- * Connects, and from then on tells the listener what happens, until the session is closed.
- * `onEnter`: it is usable. `onReady`: outcomes are told live. `onRefused`: the token was not accepted, says its text.
- * `onNotice`: the user should know this. `onState`, `onOutcome`, `onCount`: as of the socket and the jobs.
+ * Connects, and then reports what happens until the session is closed.
+ * `onEnter`: it is usable. `onReady`: outcomes arrive live. `onRefused`: the token was not accepted; the text says why.
+ * `onNotice`: something the user should know. `onState`, `onOutcome`, `onCount`: from the socket and the jobs.
  */
 export function openSession(token, user, { onEnter, onReady, onRefused, onNotice, onState, onOutcome, onCount }) {
   let open = true;
   let entered = false;
-  // What a session that was closed still has to tell concerns nobody.
+  // Late news of a closed session concerns nobody.
   const whileOpen = (handle) => (news) => open && handle(news);
   const jobs = createJobs({ token, onOutcome: whileOpen(receive), onCount: whileOpen(onCount) });
   let last = {};
@@ -35,7 +35,7 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
   socket.on("Profile_Logged", remember);
   socket.on("resync_required", whileOpen((place) => ((last = {}), remember(place), onReady())));
   socket.connect();
-  // Without a live connection the page still works, by asking for each job's status.
+  // Without a live connection the page still works, by polling each job's status.
   setTimeout(whileOpen(enter), PATIENCE_MS);
 
   async function follow(state) {
@@ -51,9 +51,9 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
     jobs.hear(outcome);
   }
 
-  /** What is shown at the next handshake, so that nothing is missed in between. */
+  /** Remembers what to send at the next handshake, so that nothing is missed in between. */
   function remember({ Seq, Epoch }) {
-    // What nobody had heard in a room may be from before.
+    // Outcomes replayed on joining a room may be older than the last one.
     if (Seq !== undefined && (Epoch !== last.epoch || Seq > last.lastSeq)) last = { lastSeq: Seq, epoch: Epoch };
   }
 
@@ -64,9 +64,9 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
   }
 
   async function joinRoom(queue) {
-    // No acknowledgement is not a refusal: the outcomes may come all the same, and the status is asked otherwise.
+    // No acknowledgement is not a refusal: the outcomes may come all the same, and otherwise the status is polled.
     const answer = await socket.request("joinRoom", `${user}_${queue}`).catch(() => null);
-    if (answer?.ok === false) onNotice(`Outcomes of ${queue} are not told live: ${sentence(answer.error)}`);
+    if (answer?.ok === false) onNotice(`No live outcomes for ${queue}: ${sentence(answer.error)}`);
   }
 
   function refuse(reason) {
@@ -83,7 +83,7 @@ export function openSession(token, user, { onEnter, onReady, onRefused, onNotice
     try {
       return await jobs.submit(queue, data);
     } catch (problem) {
-      if (open && problem.status === 401) onNotice(`${sentence(problem.text)} Sign in again to go on.`);
+      if (open && problem.status === 401) onNotice(`${sentence(problem.text)} Sign in again to continue.`);
       throw problem;
     }
   }

@@ -1,4 +1,4 @@
-// The shelf: the newest three characters, or those of one name, read again whenever something has changed.
+// The shelf: the newest three characters, or those with one name, read again whenever something changes.
 
 import { createCard } from "./card.js";
 import { byId, onSubmit } from "./dom.js";
@@ -14,7 +14,7 @@ export function createShelf(submit) {
   let latestRead = 0;
   let timer;
 
-  /** Reads the shelf again; of several answers only that to the latest question is shown. */
+  /** Reads the shelf again; only the answer to the latest request is shown. */
   async function refresh() {
     const turn = ++latestRead;
     const asked = name;
@@ -28,7 +28,7 @@ export function createShelf(submit) {
     }
   }
 
-  /** Several outcomes at once, as after a reconnect, are followed by one read. */
+  /** Reads once after several outcomes arrive together, as after a reconnect. */
   function refreshSoon() {
     clearTimeout(timer);
     timer = setTimeout(refresh, SOON_MS);
@@ -43,11 +43,11 @@ export function createShelf(submit) {
     place(characters);
     byId("shelf-title").textContent = asked ? `Named “${asked}”` : "Newest three";
     if (characters.length > 0) byId("characters-empty").hidden = true;
-    else if (asked) showEmpty(`No character of yours is named exactly “${asked}”. Clear the name to see the newest.`);
-    else showEmpty("No characters yet. Write your first one, and it will stand here.");
+    else if (asked) showEmpty(`You have no character named exactly “${asked}”. Clear the name to see the newest.`);
+    else showEmpty("No characters yet. Create your first one, and it will appear here.");
   }
 
-  /** Moving or rebuilding a card must not cost a keyboard user the place. */
+  /** Shows these characters; a keyboard user's focus survives moved and rebuilt cards. */
   function place(characters) {
     const present = new Map([...list.children].map((card) => [card.dataset.id, card]));
     const focused = document.activeElement;
@@ -58,13 +58,13 @@ export function createShelf(submit) {
     else if (focusedId) list.querySelector(`[data-id="${focusedId}"] [data-action=edit]`)?.focus();
   }
 
-  /** Forgets what one user saw, and what is still being read, before another comes. */
+  /** Forgets what one user saw, and any read under way, before the next user signs in. */
   function clear() {
     clearTimeout(timer);
     latestRead += 1;
     list.replaceChildren();
     say(head, "");
-    showEmpty("Looking for your characters…");
+    showEmpty("Loading your characters…");
   }
 
   onSubmit(byId("filter-form"), filter);
@@ -72,7 +72,7 @@ export function createShelf(submit) {
   return { refresh, refreshSoon, clear };
 }
 
-/** A card that is being edited is left alone, and one that has not changed need not be built again. */
+/** The card, if it can stay: one being edited is left alone, and an unchanged one need not be rebuilt. */
 function reusable(card, { updatedAt }) {
   return card && (card.dataset.mode !== "view" || card.dataset.updated === updatedAt) ? card : null;
 }

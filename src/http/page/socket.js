@@ -10,9 +10,9 @@ const SOCKET = { CONNECT: "0", DISCONNECT: "1", EVENT: "2", ACK: "3", CONNECT_ER
 
 /**
  * One connection to the default namespace.
- * `auth` gives what is shown at each handshake.
- * `onState` hears "connecting", "connected" and "offline".
- * `onRefused` hears why a sign-in was refused, after which nothing is retried.
+ * `auth` returns what is sent at each handshake.
+ * `onState` receives "connecting", "connected" and "offline".
+ * `onRefused` receives the reason why a sign-in was refused, after which nothing is retried.
  */
 export class Socket {
   #auth;
@@ -35,7 +35,7 @@ export class Socket {
     this.#onRefused = onRefused;
   }
 
-  /** Calls `handler` with the arguments of every event of this name. */
+  /** Calls `handler` with the arguments of every event with this name. */
   on(event, handler) {
     this.#handlers.set(event, handler);
   }
@@ -70,7 +70,7 @@ export class Socket {
     this.#silenceMs = HANDSHAKE_MS;
     this.#onState("connecting");
     this.#expectPacket();
-    // A socket that was given up may still speak: only the present one is heard.
+    // A socket that was given up may still deliver: only the current one is listened to.
     webSocket.onmessage = ({ data }) => webSocket === this.#webSocket && this.#receive(data);
     webSocket.onclose = () => webSocket === this.#webSocket && this.#drop();
   }
@@ -88,11 +88,11 @@ export class Socket {
 
   #retryLater() {
     const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures++);
-    // Jitter, so that a restarted service is not met by every browser at once.
+    // Jitter, so that not every browser reconnects to a restarted service at once.
     this.#retryTimer = setTimeout(() => this.#open(), ceiling * (0.5 + Math.random() / 2));
   }
 
-  /** The server pings; when it falls silent for too long, the connection is dead even if TCP has not noticed. */
+  /** The server pings; if it is silent for too long, the connection is dead even if TCP has not noticed. */
   #expectPacket() {
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => this.#drop(), this.#silenceMs);

@@ -1,9 +1,9 @@
-// The welcome: signing in with one click, where the service hands out tokens, or with a token of one's own.
+// The welcome: signing in with one click, where the service hands out tokens, or with your own token.
 
 import { byId, markBusy, onSubmit } from "./dom.js";
 import { request } from "./service.js";
 
-const NO_TOKENS = "This service hands out no tokens: sign in with one of your own.";
+const NO_TOKENS = "This service does not hand out tokens: sign in with one of your own.";
 
 /** Wires both forms; `signIn` gets the token. */
 export function createWelcome(signIn) {
@@ -18,7 +18,7 @@ export function createWelcome(signIn) {
     }
   }
 
-  /** Nothing can be pressed while a sign-in is under way. */
+  /** Disables the buttons while a sign-in is under way. */
   function wait() {
     markBusy(byId("welcome"), true);
   }

@@ -1,4 +1,4 @@
-//! Writes and looks that go to the server together, as one command each.
+//! Writes and lookups that are sent to the server together, as one command each.
 
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -14,7 +14,7 @@ use super::{
     gather::Answers,
 };
 
-/// Inserts each of `documents` that can be; `false` for one whose `_id` is there already.
+/// Inserts each of `documents` that can be inserted; `false` for one whose `_id` exists already.
 pub(super) async fn insert<T: Serialize + Send + Sync>(
     collection: &Collection<T>,
     documents: &[T],
@@ -39,7 +39,7 @@ pub(super) async fn insert<T: Serialize + Send + Sync>(
     answers
 }
 
-/// Runs `statements`, each for one document at the most. One that the server refuses leaves the others alone.
+/// Runs `statements`, each affecting at most one document. One that the server refuses leaves the others alone.
 pub(super) async fn write<T: Send + Sync>(
     collection: &Collection<T>,
     kind: Kind,
@@ -67,7 +67,7 @@ pub(super) async fn write<T: Send + Sync>(
         })
     };
     match run().await {
-        // The driver tries its own writes once more, but not what it does not know to be safe to repeat. These are.
+        // The driver retries its own writes once, but not commands that it does not know to be safe to repeat. These are.
         Err(error) if is_transient(&error) && !is_unreachable(&error) => run().await,
         other => other,
     }
@@ -80,12 +80,12 @@ pub(super) enum Kind {
     Delete,
 }
 
-/// What became of statements.
+/// What became of the statements.
 #[derive(Default, Deserialize)]
 pub(super) struct Written {
-    /// How many found their document.
+    /// How many documents they matched.
     pub(super) n: usize,
-    /// Those that the server refused, by their index.
+    /// Those that the server refused, by index.
     #[serde(rename = "writeErrors", default)]
     pub(super) refused: Vec<IndexedWriteError>,
 }
@@ -98,7 +98,7 @@ struct Reply {
     concern: Option<WriteConcernError>,
 }
 
-/// Finds `most` documents at the most, as they were written last, whatever the connection string says of reads.
+/// Finds at most `most` documents, in their latest state, whatever the connection string says about reads.
 pub(super) async fn find<T: Send + Sync, F: DeserializeOwned + Send + Sync>(
     collection: &Collection<T>,
     filter: Document,
@@ -107,7 +107,7 @@ pub(super) async fn find<T: Send + Sync, F: DeserializeOwned + Send + Sync>(
 ) -> Result<Vec<F>, Error> {
     let collection = collection.clone_with_type::<F>();
     let find = collection.find(filter).projection(projection).read_concern(ReadConcern::local());
-    // One answer has them all, and says that there are no more.
+    // So that one reply has them all, and says that there are no more.
     let find = find.batch_size(u32::try_from(most).unwrap_or(u32::MAX).saturating_add(1));
     let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
     find.selection_criteria(primary).await?.try_collect().await

@@ -1,8 +1,8 @@
-//! Effects that happen once, whoever runs a job twice, on a server that may have no transactions.
+//! Effects that happen once, even when a job runs twice, on a server that may not support transactions.
 //!
-//! An update marks the document with its job, in the same write. A delete lays a tombstone, which keeps the marks, before
-//! it removes what it has seen. Each operation may end at any `await`, and be run again from the start. What is gathered runs
-//! to its end whoever waits, and the rest is run so.
+//! An update marks the document with its job, in the same write. A delete lays a tombstone, which keeps the marks,
+//! before it removes the document as it saw it. Each operation may end at any `await`, and be run again from the start.
+//! Whatever is gathered runs to its end even if nobody waits for it any more, and so does the rest.
 
 use std::time::Duration;
 
@@ -23,19 +23,19 @@ use super::{
 };
 use crate::character::store::{EVIDENCE_KEPT, StoreError};
 
-/// The jobs that changed a document last. Creates do not write it, and reads do not give it.
+/// The field with the jobs that changed a document last. Creates do not write it, and reads do not return it.
 pub(super) const MARKS: &str = "octavo_jobs";
 
 /// More changes than anybody makes to one character while a job waits for its second run.
 const MARKS_KEPT: i32 = 1000;
 
-/// Which characters were deleted, and by which job.
+/// The collection that records which characters were deleted, and by which job.
 pub const TOMBSTONES: &str = "Octavo_Deleted";
 
-/// How often a delete looks again, after an update came between its look and its removal.
+/// How often a delete looks again when an update came between its look and its removal.
 const LOOKS: u32 = 20;
 
-/// The collections of characters and of tombstones, and what is gathered for them.
+/// The collections of characters and of tombstones, and the operations gathered for them.
 #[derive(Clone)]
 pub(super) struct Effects {
     characters: Collection<Stored>,
@@ -45,7 +45,7 @@ pub(super) struct Effects {
     deletes: Gather<Target, Fate>,
 }
 
-/// What a delete looks at before it removes a document: its [`MARKS`].
+/// What a delete reads of a document before removing it: its [`MARKS`].
 #[derive(Deserialize)]
 struct Marks {
     #[serde(rename = "octavo_jobs")]
@@ -53,7 +53,7 @@ struct Marks {
 }
 
 impl Effects {
-    /// The collections in `database`; tombstones go when their time is over. A batch that takes longer than `patience`
+    /// Opens the collections in `database`; tombstones expire by themselves. A batch that takes longer than `patience`
     /// does not hold up others.
     pub(super) async fn open(database: &Database, patience: Duration) -> Result<Self, Error> {
         let tombstones = database.collection(TOMBSTONES);
@@ -73,7 +73,7 @@ impl Effects {
         Ok(Self { characters, tombstones, inserts, updates, deletes })
     }
 
-    /// Inserts `character`, unless it was there and was deleted since then; `false` when its id is another's.
+    /// Inserts `character`, unless it existed and has been deleted since; `false` when its id belongs to another.
     pub(super) async fn create(&self, character: Stored, sole_until: DateTime) -> Result<bool, StoreError> {
         if DateTime::now() >= sole_until {
             let (effects, user, id) = (self.clone(), character.user.clone(), character.id);
@@ -137,7 +137,7 @@ impl Effects {
         Err(Error::custom("the character changes faster than it can be deleted"))
     }
 
-    /// Lays a tombstone, or adds the marks to the one that is there; gives whether it is new.
+    /// Lays a tombstone, or adds the marks to an existing one; returns whether it is new.
     async fn lay(&self, target: &Target, marks: &[ObjectId]) -> Result<bool, Error> {
         match self.tombstones.insert_one(laid(target, marks)).await {
             Err(error) if is_duplicate(&error) => {
@@ -149,8 +149,8 @@ impl Effects {
         }
     }
 
-    /// Makes the job the one that deleted, after it removed a document for which another job had laid the tombstone;
-    /// `false` when that one has said that it did.
+    /// Records the job as the one that deleted, after it removed a document for which another job had laid the
+    /// tombstone; `false` when that job has already reported the delete.
     async fn take_over(&self, Target { user, id, job }: &Target) -> Result<bool, Error> {
         let open = doc! { "$or": [{ "job": job }, { "told": { "$exists": false } }] };
         let open = tombstone(user, *id).into_iter().chain(open).collect::<Document>();
@@ -158,7 +158,7 @@ impl Effects {
         Ok(self.tombstones.update_one(open, take).await?.matched_count == 1)
     }
 
-    /// Whether the job deleted what is not there; if so, no other job can take that over any more.
+    /// Whether the job deleted what no longer exists; if so, no other job can take over the delete any more.
     async fn own_up(&self, Target { user, id, job }: &Target) -> Result<bool, Error> {
         let laid = tombstone(user, *id).into_iter().chain(doc! { "job": job }).collect::<Document>();
         let told = self.tombstones.update_one(laid, doc! { "$set": { "told": true } }).await?;
@@ -166,22 +166,22 @@ impl Effects {
     }
 }
 
-/// Finds the tombstone of a character of `user`: nobody can lay one for a character of somebody else.
+/// Finds the tombstone of a character of `user`: nobody can lay one for somebody else's character.
 pub(super) fn tombstone(user: &str, id: ObjectId) -> Document {
     doc! { "_id": { "character": id, "user": user } }
 }
 
-/// The tombstone of a character that is deleted now, with its `marks`.
+/// The tombstone of a character that is being deleted, with its `marks`.
 pub(super) fn laid(Target { user, id, job }: &Target, marks: &[ObjectId]) -> Document {
     let mut laid = tombstone(user, *id);
     laid.extend(doc! { "job": job, "expires": expires(), "updates": marks });
     laid
 }
 
-/// Finds the character while it has the `marks` that were seen: an update that came between has left one that the tombstone
-/// lacks.
+/// Finds the character while it still has the `marks` that were seen: an update that came between has left a mark that
+/// the tombstone lacks.
 pub(super) fn seen(Target { user, id, .. }: &Target, marks: Option<&[ObjectId]>) -> Document {
-    // `null` finds what has none.
+    // `null` matches a document that has none.
     own(user, *id).into_iter().chain(doc! { MARKS: marks }).collect()
 }
 
@@ -190,7 +190,7 @@ pub(super) fn unmarked(Target { user, id, job }: &Target) -> Document {
     own(user, *id).into_iter().chain(doc! { MARKS: { "$ne": job } }).collect()
 }
 
-/// Changes a character for `job`, and says so in it.
+/// Changes a character for `job`, and marks it so.
 pub(super) fn marked(set: Document, job: ObjectId) -> Document {
     doc! { "$set": set, "$push": { MARKS: { "$each": [job], "$slice": -MARKS_KEPT } } }
 }
@@ -199,8 +199,8 @@ fn expires() -> DateTime {
     DateTime::now().saturating_add_duration(EVIDENCE_KEPT)
 }
 
-/// Removes the user's character if it was deleted, for another run of its job may have made it after that; gives whether
-/// it was.
+/// Removes the user's character if it was deleted, since another run of its job may have made it again after that;
+/// returns whether it was.
 pub(super) async fn stay_deleted(
     characters: &Collection<Stored>,
     tombstones: &Collection<Document>,
@@ -221,7 +221,7 @@ pub(super) async fn exists<T: Send + Sync>(
     Ok(find::<_, Document>(collection, filter, doc! { "_id": 1 }).await?.is_some())
 }
 
-/// Finds what was written last, whatever the connection string says of reads.
+/// Finds one document in its latest state, whatever the connection string says about reads.
 async fn find<T: Send + Sync, F: DeserializeOwned + Send + Sync>(
     collection: &Collection<T>,
     filter: Document,

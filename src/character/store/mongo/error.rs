@@ -1,4 +1,4 @@
-//! What MongoDB's errors mean: whether the same may succeed later.
+//! What MongoDB's errors mean: whether the same request may succeed later.
 
 use mongodb::error::{
     Error, ErrorKind, IndexedWriteError, InsertManyError, RETRYABLE_WRITE_ERROR, WriteFailure,
@@ -9,7 +9,7 @@ use crate::character::store::StoreError;
 /// MongoDB's code for a second document with the same `_id`.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
-/// Codes of a server that is starting, stopping, or changing its leader, of operations that took too long, and of a full
+/// Codes of a server that is starting, stopping, or electing a primary, of operations that took too long, and of a full
 /// disk. Source: the retryable errors of MongoDB's specification "Retryable Reads", `MaxTimeMSExpired` (50), and
 /// `OutOfDiskSpace` (14031).
 const TRANSIENT_CODES: [i32; 16] =
@@ -24,7 +24,7 @@ pub(super) fn is_unreachable(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
 }
 
-/// Whether the same may succeed later.
+/// Whether the same request may succeed later.
 pub(super) fn is_transient(error: &Error) -> bool {
     error.contains_label(RETRYABLE_WRITE_ERROR)
         || match &*error.kind {

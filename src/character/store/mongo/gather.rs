@@ -1,4 +1,4 @@
-//! Gathers what many ask for at the same time, so that it goes to the server together.
+//! Gathers concurrent requests, so that they go to the server together.
 
 use std::{
     collections::VecDeque,
@@ -11,23 +11,23 @@ use tokio::sync::oneshot;
 
 use crate::{character::store::StoreError, tasks};
 
-/// How much goes together.
+/// How many requests form a batch, and how many batches run at once.
 #[derive(Clone, Copy)]
 pub(super) struct Size {
-    /// As many at the most.
+    /// The most requests in one batch.
     pub(super) batch: usize,
-    /// So many batches may be under way: with two, the server works on one while the next is written and the last one is read.
+    /// The most batches under way: with two, the server works on one while the next is written and the last one is read.
     pub(super) in_flight: usize,
 }
 
-/// What writes go together.
+/// The batching of writes.
 pub(super) const WRITES: Size = Size { batch: 128, in_flight: 2 };
 
-/// Bytes that go together, unless a single one has more: a message to MongoDB has 48 MB at the most, a command 16 MB.
+/// The most bytes in a batch, unless a single request has more: MongoDB allows 48 MB for a message, and 16 MB for a command.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// What is asked for at the same time, or while all batches are under way, goes together. No timer: a batch lets tasks that
-/// are ready run first.
+/// Requests made at the same time, or while all batches are under way, go together. There is no timer: before a batch
+/// starts, tasks that are ready run first.
 pub(super) struct Gather<T, R>(Arc<Shared<T, R>>);
 
 struct Shared<T, R> {
@@ -37,7 +37,7 @@ struct Shared<T, R> {
     patience: Duration,
 }
 
-/// One for each that was asked for, in the same order.
+/// One answer for each request, in the same order.
 pub(super) type Answers<R> = Vec<Result<R, StoreError>>;
 
 struct Queue<T, R> {
@@ -54,7 +54,7 @@ struct Waiting<T, R> {
 type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
 
 impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
-    /// Has `batch` do what gathers; one that takes longer than `patience` is not waited for by the next.
+    /// Gathers requests for `batch` to carry out; a batch that takes longer than `patience` does not hold up the next.
     pub(super) fn new<F>(
         size: Size,
         patience: Duration,
@@ -67,8 +67,8 @@ impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
         Self(Arc::new(Shared { size, queue, batch: Box::new(move |items| Box::pin(batch(items))), patience }))
     }
 
-    /// Asks for `item`, of about `bytes`, with whatever else is asked for; gives the answer for this one. Who leaves before it
-    /// has gone to the server has asked for nothing.
+    /// Sends `item`, of about `bytes`, in a batch with others, and returns its own answer. Dropping the future before
+    /// the batch goes to the server withdraws the request.
     pub(super) async fn ask(&self, item: T, bytes: usize) -> Result<R, StoreError> {
         let (answer, answered) = oneshot::channel();
         if self.0.add(Waiting { item, bytes, answer }) {
@@ -76,11 +76,11 @@ impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
         }
         let mut asked = Asked { shared: &self.0, answered };
         let answered = (&mut asked.answered).await;
-        answered.unwrap_or_else(|_| Err(StoreError::Unavailable("the batch was broken off".to_owned())))
+        answered.unwrap_or_else(|_| Err(StoreError::Unavailable("the batch was aborted".to_owned())))
     }
 }
 
-/// Somebody who waits for an answer, and takes out of the queue what waits for nobody by leaving.
+/// A wait for an answer; when dropped early, it removes from the queue whatever nobody waits for any more.
 struct Asked<'a, T, R> {
     shared: &'a Shared<T, R>,
     answered: oneshot::Receiver<Result<R, StoreError>>,
@@ -96,7 +96,7 @@ impl<T, R> Drop for Asked<'_, T, R> {
 }
 
 impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
-    /// Adds to the queue; gives whether one more batch is to be under way.
+    /// Adds to the queue; returns whether to start another batch worker.
     fn add(&self, waiting: Waiting<T, R>) -> bool {
         let mut queue = self.lock();
         queue.waiting.push_back(waiting);
@@ -105,25 +105,28 @@ impl<T: Send + 'static, R: Send + 'static> Shared<T, R> {
         starts
     }
 
-    /// Takes one batch after the other, until nothing waits.
+    /// Takes one batch after another, until nothing waits.
     async fn work(self: Arc<Self>) {
         loop {
             tasks::let_in(self.size.batch, || self.lock().waiting.len()).await;
             let Some((items, answers)) = self.next() else { return };
             let shared = Arc::clone(&self);
-            // Of its own, so that a panic ends nothing else, and a driver future is never dropped halfway (RUST-937).
+            // In a task of its own, so that a panic ends nothing else, and a driver future is never dropped halfway
+            // (RUST-937).
             let running = tokio::spawn(async move {
                 let results = (shared.batch)(items).await;
                 for (answer, result) in answers.into_iter().zip(results) {
                     if answer.send(result).is_err() {
-                        tracing::debug!("nobody waits for this answer of the store any more");
+                        tracing::debug!("nobody waits for this answer from the store any more");
                     }
                 }
             });
             match tokio::time::timeout(self.patience, running).await {
                 Ok(Ok(())) => {}
-                Ok(Err(panic)) => tracing::error!(%panic, "a batch was broken off"),
-                Err(_) => tracing::warn!("a batch gets no answer: the next ones do not wait for it"),
+                Ok(Err(panic)) => tracing::error!(%panic, "a batch was aborted by a panic"),
+                Err(_) => tracing::warn!(
+                    "MongoDB has not answered a batch in time; the next batches are sent without waiting"
+                ),
             }
         }
     }
@@ -166,7 +169,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_mins(1);
 
-    /// Batches of numbers that end when `go` allows; gives what came together.
+    /// Batches of numbers, which end when `go` allows; returns the sizes of the batches too.
     fn gather(go: &Arc<Semaphore>, patience: Duration) -> (Gather<usize, usize>, Arc<Mutex<Vec<usize>>>) {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let (go, seen) = (Arc::clone(go), Arc::clone(&sizes));

@@ -1,4 +1,4 @@
-//! Reads of several users at once.
+//! Reads for several users at once.
 
 use std::{
     cmp::Reverse,
@@ -24,32 +24,33 @@ use crate::character::{
     store::StoreError,
 };
 
-/// What goes together: with more batches under way than of writes, for the server does the parts of one after the other.
+/// More batches under way than for writes, because the server works through the parts of one batch one after another.
 const SIZE: Size = Size { batch: 16, in_flight: 4 };
 
-/// Reads of several users, which go together; fewer of them while answers are large, so that nobody waits for much of others.
+/// Reads for several users, sent together; fewer of them while answers are large, so that nobody waits long for other
+/// users' data.
 pub(super) struct Reads {
     gather: Gather<Read, Vec<Stored>>,
-    /// Bytes of an answer: of the last one, or somewhat less than was thought before.
+    /// The estimated bytes of an answer: those of the last one, or somewhat less than the estimate before.
     bytes: AtomicUsize,
 }
 
-/// A user's newest characters that fit a filter, which asks for that user's alone.
+/// A user's newest characters that match a filter, which selects that user's alone.
 pub(super) struct Read {
     pub(super) user: String,
     pub(super) filter: Document,
     pub(super) limit: u32,
 }
 
-/// Whether a read looks at only as many characters as it asks for: no index has their names and descriptions.
+/// Whether the server examines no more characters than the read asks for: no index covers their names and descriptions.
 pub(super) fn is_bounded(CharacterFilter(conditions): &CharacterFilter) -> bool {
     let user = |condition: &Condition| matches!(condition, Condition::Text(Field::User, _));
     conditions.iter().all(user) || conditions.iter().any(|condition| matches!(condition, Condition::Id(_)))
 }
 
 impl Reads {
-    /// One command for several costs the server half of what they do; one that takes longer than `patience` is not waited for
-    /// by the next.
+    /// Gathers reads: one command for several costs the server half as much as one each. A batch that takes longer than
+    /// `patience` does not hold up the next.
     pub(super) fn new(characters: Collection<Stored>, patience: Duration) -> Self {
         let gather = Gather::new(SIZE, patience, move |reads| read(characters.clone(), reads, patience));
         Self { gather, bytes: AtomicUsize::new(0) }
@@ -64,7 +65,7 @@ impl Reads {
     }
 }
 
-/// What comes of a union is told apart by its user: of each, one goes with the others.
+/// The results of a union are told apart by user, so one read of each user goes with the others.
 async fn read(characters: Collection<Stored>, reads: Vec<Read>, patience: Duration) -> Answers<Vec<Stored>> {
     let (mut together, mut alone) = (HashMap::new(), Vec::new());
     for (n, read) in reads.iter().enumerate() {
@@ -93,7 +94,7 @@ async fn read(characters: Collection<Stored>, reads: Vec<Read>, patience: Durati
                 }
             }
             found.extend(of.into_values().map(|(n, mut newest)| {
-                // In which order a union gives its parts is not said.
+                // The order in which a union returns its parts is not specified.
                 newest.sort_unstable_by_key(|character| Reverse((character.created_at, character.id)));
                 (n, Ok(newest))
             }));
@@ -101,7 +102,7 @@ async fn read(characters: Collection<Stored>, reads: Vec<Read>, patience: Durati
         Err(error) if is_transient(&error) => {
             found.extend(together.into_values().map(|n| (n, Err(error.clone()))));
         }
-        // One of them is the reason, a document that cannot be read perhaps.
+        // One of them is the cause, perhaps a document that cannot be read.
         Err(_) => found.extend(each(together.into_values().collect()).await),
     }
     found.sort_unstable_by_key(|(n, _)| *n);
@@ -113,8 +114,8 @@ fn order() -> Document {
     doc! { "createdAt": -1, "_id": -1 }
 }
 
-/// Marks come too, and are left out by [`Stored`]: a projection would have the server copy the images.
-/// After `patience` nobody waits for the answer, and the server stops looking for it.
+/// Marks come along, and are dropped by [`Stored`]: a projection would make the server copy the images. After `patience`
+/// nobody waits for the answer any more, and the server stops.
 pub(super) async fn find(
     characters: &Collection<Stored>,
     read: &Read,
@@ -124,7 +125,7 @@ pub(super) async fn find(
     find.await?.try_collect().await
 }
 
-/// What [`find`] finds for each of `reads`, as one.
+/// What [`find`] finds for each of `reads`, in one command.
 async fn union(
     characters: &Collection<Stored>,
     reads: impl Iterator<Item = &Read>,
@@ -143,7 +144,7 @@ async fn union(
     if pipeline.is_empty() {
         return Ok(Vec::new());
     }
-    // One more, so that one answer has them all and says that there are no more.
+    // One more, so that one reply has them all and says that there are no more.
     let aggregate = characters.aggregate(pipeline).batch_size(most + 1).max_time(patience);
     aggregate.with_type::<Stored>().await?.try_collect().await
 }

@@ -1,4 +1,4 @@
-//! Writes of many characters at once, as far as the server's answer for all of them is each one's own.
+//! Writes many characters at once, as far as the server's answer for all of them tells what became of each.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::character::store::StoreError;
 
-/// A job, and the character of a user that it is about.
+/// A job, and the user's character that it is about.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) user: String,
@@ -28,18 +28,18 @@ pub(super) struct Target {
     pub(super) job: ObjectId,
 }
 
-/// What became of one of many.
+/// What became of one write among many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is done.
     Done,
     /// There is no such character.
     Missing,
-    /// It is to be asked for again, alone.
+    /// It must be run again, alone.
     Unclear,
 }
 
-/// A character that is there.
+/// A character that exists.
 #[derive(Deserialize)]
 struct Found {
     #[serde(rename = "_id")]
@@ -50,8 +50,9 @@ struct Found {
     marks: Option<Vec<ObjectId>>,
 }
 
-/// Inserts each character; `false` for one whose id is another's. After its time no run of a job is surely the only one:
-/// then it is looked whether the character was deleted meanwhile, here, for this runs to its end whoever waits.
+/// Inserts each character; `false` for one whose id belongs to another. After its `sole_until`, another run of the job
+/// may have begun, so we check whether the character has been deleted meanwhile: here, because this runs to its end
+/// even if nobody waits.
 pub(super) async fn create(
     characters: Collection<Stored>,
     tombstones: Collection<Document>,
@@ -79,7 +80,7 @@ pub(super) async fn create(
     answers
 }
 
-/// Applies to each target what is to be set there.
+/// Applies to each target its changes.
 pub(super) async fn update(
     characters: Collection<Stored>,
     updates: Vec<(Target, Document)>,
@@ -89,7 +90,7 @@ pub(super) async fn update(
     let statements = targets.iter().zip(sets).map(set).collect();
     let written = async {
         let Written { n, refused } = batch::write(&characters, Kind::Update, statements).await?;
-        // Where the count falls short, their marks tell which were made.
+        // If the count falls short, the marks tell which updates were made.
         let short = n + refused.len() < targets.len();
         let there = if short { Some(look(&characters, &targets).await?.unwrap_or_default()) } else { None };
         Ok::<_, Error>((there, refused))
@@ -108,7 +109,7 @@ pub(super) async fn update(
     fates
 }
 
-/// Looks at the characters, lays their tombstones, and removes what it has seen.
+/// Looks at the characters, lays their tombstones, and removes the documents as it saw them.
 pub(super) async fn delete(
     characters: Collection<Stored>,
     tombstones: Collection<Document>,
@@ -131,12 +132,12 @@ pub(super) async fn delete(
         if matches!(laid, Ok(true)) {
             doomed.push(*found);
         }
-        // Where another delete has laid one, the two settle which of them deletes.
+        // If another delete has laid one, the two settle which of them deletes.
         fates[found.0] = laid.map(|_| Fate::Unclear);
     }
     let removed = match batch::write(&characters, Kind::Delete, removals(&doomed)).await {
         Ok(Written { n, .. }) if n == doomed.len() => Ok(Fate::Done),
-        // An update has come between somewhere.
+        // An update came between somewhere.
         Ok(_) => Ok(Fate::Unclear),
         Err(error) => Err(StoreError::from(error)),
     };
@@ -146,8 +147,8 @@ pub(super) async fn delete(
     fates
 }
 
-/// Statements that remove what was found, as it was seen. Most characters have no marks: they go in one, which costs
-/// the server a third of one for each.
+/// Statements that remove the documents found, as they were seen. Most characters have no marks: they go in one
+/// statement, which costs the server a third of one statement each.
 fn removals(found: &[(usize, &Target, &Found)]) -> Vec<Document> {
     let (unmarked, marked): (Vec<_>, Vec<_>) = found.iter().partition(|(_, _, found)| found.marks.is_none());
     let (ids, users): (Vec<_>, Vec<_>) =
@@ -163,11 +164,11 @@ fn removals(found: &[(usize, &Target, &Found)]) -> Vec<Document> {
     removals
 }
 
-/// Characters that are there, by their ids.
+/// Characters that exist, by id.
 #[derive(Default)]
 struct There(HashMap<ObjectId, Found>);
 
-/// Looks at all of them; nothing when one of them is the reason that none was given, a document that cannot be read perhaps.
+/// Looks them all up; `None` when the lookup fails because of one of them, perhaps a document that cannot be read.
 async fn look(characters: &Collection<Stored>, targets: &[Target]) -> Result<Option<There>, Error> {
     let (ids, users): (Vec<_>, Vec<_>) =
         targets.iter().map(|target| (target.id, target.user.as_str())).unzip();
@@ -176,7 +177,7 @@ async fn look(characters: &Collection<Stored>, targets: &[Target]) -> Result<Opt
         Ok(found) => Ok(Some(There(found.into_iter().map(|found: Found| (found.id, found)).collect()))),
         Err(error) if is_transient(&error) => Err(error),
         Err(error) => {
-            tracing::warn!(error = %error.kind, "characters cannot be looked at together, each is looked at alone");
+            tracing::warn!(error = %error.kind, "cannot look characters up together, looking up each alone");
             Ok(None)
         }
     }
@@ -187,7 +188,7 @@ impl There {
         self.0.get(&target.id).filter(|found| found.user == target.user)
     }
 
-    /// What became of an update, seen by its mark.
+    /// What became of an update, judged by its mark.
     fn updated(&self, target: &Target) -> Fate {
         let done = self.of(target).is_some_and(|found| found.marks().contains(&target.job));
         if done { Fate::Done } else { Fate::Unclear }

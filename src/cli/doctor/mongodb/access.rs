@@ -1,4 +1,4 @@
-//! What our user may do with the collection, and whether the index is there that reads need.
+//! What our user may do with the collections, and whether the index that reads need exists.
 
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -13,13 +13,13 @@ use crate::{
     cli::doctor::report::Check,
 };
 
-/// What the service does in each collection, as MongoDB's actions; tombstones are removed by MongoDB itself.
+/// What the service does in each collection, as MongoDB actions; MongoDB itself removes the tombstones.
 const NEEDED: [(&str, &[&str]); 2] = [
     (COLLECTION, &["find", "insert", "update", "remove", "createIndex"]),
     (TOMBSTONES, &["find", "insert", "update", "createIndex"]),
 ];
 
-/// MongoDB's codes for what our user may not do, and for a collection that is not there.
+/// MongoDB's codes for an action that our user may not take, and for a collection that does not exist.
 const UNAUTHORIZED: i32 = 13;
 const NAMESPACE_NOT_FOUND: i32 = 26;
 
@@ -31,8 +31,8 @@ pub(super) async fn privileges(database: &Database) -> Result<Check, Unanswered>
     let info = status.get_document("authInfo").cloned().unwrap_or_default();
     let list = |name| info.get_array(name).map(Vec::as_slice).unwrap_or_default();
     let Some(user) = list("authenticatedUsers").first().and_then(Bson::as_document) else {
-        // Without access control that is all; with it, the index, which is looked at next, says so.
-        return Ok(Check::ok(NAME, "MONGODB_URI signs nobody in"));
+        // Without access control there is nothing more to check; with it, the index check, which follows, fails.
+        return Ok(Check::ok(NAME, "MONGODB_URI does not sign in as a user"));
     };
     let user = user.get_str("user").unwrap_or_default();
     let granted: Vec<_> = list("authenticatedUserPrivileges").iter().filter_map(Bson::as_document).collect();
@@ -53,7 +53,7 @@ pub(super) async fn privileges(database: &Database) -> Result<Check, Unanswered>
     Ok(Check::failure(NAME, found, advice))
 }
 
-/// Which of the actions that are `needed` in a collection no privilege grants.
+/// The actions `needed` in a collection that no privilege grants.
 fn missing<'n>(
     privileges: &[&Document],
     database: &str,
@@ -70,7 +70,7 @@ fn missing<'n>(
     needed.iter().copied().filter(|action| !is_granted(action)).collect()
 }
 
-/// Whether a privilege is for a collection; an empty name stands for all.
+/// Whether a privilege applies to a collection; an empty name stands for all.
 fn is_for(privilege: &Document, database: &str, collection: &str) -> bool {
     let Ok(resource) = privilege.get_document("resource") else { return false };
     let fits = |field, name| resource.get_str(field).is_ok_and(|given| given.is_empty() || given == name);
@@ -78,7 +78,7 @@ fn is_for(privilege: &Document, database: &str, collection: &str) -> bool {
         || fits("db", database) && fits("collection", collection)
 }
 
-/// Whether reads of a user's newest characters need not look at everybody's.
+/// Whether reads of a user's newest characters avoid examining everybody's.
 pub(super) async fn index(database: &Database) -> Result<Check, Unanswered> {
     const NAME: &str = "mongodb.index";
     let characters = database.collection::<Document>(COLLECTION);
@@ -88,27 +88,27 @@ pub(super) async fn index(database: &Database) -> Result<Check, Unanswered> {
         Ok(indexes) => indexes,
         Err(Unanswered::Failed(error)) if code(&error) == Some(NAMESPACE_NOT_FOUND) => Vec::new(),
         Err(Unanswered::Failed(error)) if code(&error) == Some(UNAUTHORIZED) => {
-            let found = format!("{COLLECTION} cannot be looked at: {}", error.kind);
+            let found = format!("the indexes of {COLLECTION} cannot be listed: {}", error.kind);
             let advice = "give MONGODB_URI a user with the role readWrite on its database";
             return Ok(Check::failure(NAME, found, advice));
         }
         Err(error) => return Err(error),
     };
     if indexes.iter().any(|index| is_newest_first(&index.keys)) {
-        return Ok(Check::ok(NAME, format!("{COLLECTION} has it: a user's newest first")));
+        return Ok(Check::ok(NAME, format!("{COLLECTION} has it: each user's characters, newest first")));
     }
     let documents = run(async move { characters.estimated_document_count().await }).await?;
     if documents == 0 {
-        return Ok(Check::ok(NAME, "not there yet, nor any character; the first start makes it"));
+        return Ok(Check::ok(NAME, "not there yet, and no characters either; the first start makes it"));
     }
     Ok(Check::warning(
         NAME,
-        format!("missing, with {documents} characters: the next start makes it, and waits for it"),
-        format!("make it before, in mongosh: db.{COLLECTION}.createIndex({})", MongoStore::newest_first()),
+        format!("missing, with {documents} characters: the next start makes it, and waits for that"),
+        format!("make it first, in mongosh: db.{COLLECTION}.createIndex({})", MongoStore::newest_first()),
     ))
 }
 
-/// The same fields in the same order and directions; another client may have written them as other numbers.
+/// The same fields in the same order and directions; another client may have written the directions as other number types.
 fn is_newest_first(keys: &Document) -> bool {
     let ascending = |value: &Bson| match value {
         Bson::Int32(number) => Some(*number > 0),

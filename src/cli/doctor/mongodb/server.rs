@@ -1,4 +1,4 @@
-//! What MongoDB says of itself: whether an effect that was acknowledged stays.
+//! What MongoDB says about itself: whether an acknowledged effect lasts.
 
 use mongodb::{
     bson::Document,
@@ -7,7 +7,7 @@ use mongodb::{
 
 use crate::cli::doctor::report::Check;
 
-/// By what `buildInfo` says.
+/// Judged by `buildInfo`.
 pub(super) fn version(info: &Document) -> Check {
     const NAME: &str = "mongodb.version";
     let version = info.get_str("version").unwrap_or_default();
@@ -16,7 +16,7 @@ pub(super) fn version(info: &Document) -> Check {
         (Some(6..), _) => Check::ok(NAME, version),
         (Some(5), _) | (Some(4), Some(4..)) => Check::warning(
             NAME,
-            format!("{version} works, and is no longer maintained"),
+            format!("{version} works, but is no longer maintained"),
             "upgrade to 7 or newer",
         ),
         (Some(_), _) => Check::failure(NAME, format!("{version} is too old"), "4.4 is needed: upgrade to 7"),
@@ -24,7 +24,7 @@ pub(super) fn version(info: &Document) -> Check {
     }
 }
 
-/// How many servers keep the characters, by what `hello` says.
+/// How many servers keep the characters, judged by `hello`.
 pub(super) fn deployment(hello: &Document) -> Check {
     const NAME: &str = "mongodb.deployment";
     const SET: &str = "run a replica set of three members, and name them and replicaSet=… in MONGODB_URI";
@@ -32,7 +32,7 @@ pub(super) fn deployment(hello: &Document) -> Check {
         if hello.get_str("msg").is_ok_and(|message| message == "isdbgrid") {
             return Check::ok(NAME, "a sharded cluster");
         }
-        let found = "a standalone server: jobs wait while it is away, and what its disk loses is lost";
+        let found = "a standalone server: jobs wait while it is away, and what its disk loses is gone";
         return Check::warning(NAME, found, SET);
     };
     if !hello.get_bool("isWritablePrimary").unwrap_or_default() {
@@ -49,7 +49,7 @@ pub(super) fn deployment(hello: &Document) -> Check {
     }
 }
 
-/// What the URI makes of our write concern, which is majority and journaled.
+/// What the URI changes about our write concern, which is majority and journaled.
 pub(super) fn write_concern(options: &ClientOptions, hello: &Document) -> Check {
     const NAME: &str = "mongodb.write_concern";
     let concern = options.write_concern.clone().unwrap_or_default();
@@ -58,17 +58,17 @@ pub(super) fn write_concern(options: &ClientOptions, hello: &Document) -> Check 
     match concern.w {
         Some(Acknowledgment::Nodes(0)) => Check::failure(
             NAME,
-            "w=0: an effect may fail, and its user is told that it is done",
+            "w=0: an effect may fail although its user is told that it is done",
             "take w out of MONGODB_URI",
         ),
         Some(Acknowledgment::Nodes(1)) if !alone => Check::warning(
             NAME,
-            "w=1: a failover can undo an effect that its user was told of",
+            "w=1: a failover can undo an effect that was reported to its user",
             "take w out of MONGODB_URI: octavo asks for the majority",
         ),
         _ if !journaled => Check::warning(
             NAME,
-            "not journaled: a power cut can undo an effect that its user was told of",
+            "not journaled: a power cut can undo an effect that was reported to its user",
             "take w and journal out of MONGODB_URI: octavo asks for both",
         ),
         w => Check::ok(NAME, format!("{}, journaled", w.map_or("the server's default".to_owned(), word))),

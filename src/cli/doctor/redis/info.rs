@@ -1,10 +1,10 @@
-//! What Redis says of itself: whether it takes jobs, and keeps them.
+//! What Redis says about itself: whether it accepts jobs, and keeps them.
 
 use std::collections::HashMap;
 
 use crate::cli::doctor::report::Check;
 
-/// Looks at what `INFO` said, and at `appendfsync`, which only `CONFIG` tells.
+/// Checks the output of `INFO`, and `appendfsync`, which only `CONFIG` tells.
 pub(super) fn examine(info: &str, fsync: Option<&String>) -> Vec<Check> {
     let info = Info::parse(info);
     let mut checks = vec![version(&info), role(&info), eviction(&info)];
@@ -13,7 +13,7 @@ pub(super) fn examine(info: &str, fsync: Option<&String>) -> Vec<Check> {
     checks
 }
 
-/// What `INFO` says.
+/// The output of `INFO`.
 struct Info<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> Info<'a> {
@@ -21,7 +21,7 @@ impl<'a> Info<'a> {
         Self(text.lines().filter_map(|line| line.trim_end().split_once(':')).collect())
     }
 
-    /// A field; empty when there is none of this name.
+    /// A field; empty when there is none with this name.
     fn text(&self, field: &str) -> &'a str {
         self.0.get(field).copied().unwrap_or_default()
     }
@@ -54,7 +54,7 @@ fn role(info: &Info<'_>) -> Check {
     let primary = format!("{}:{}", info.text("master_host"), info.text("master_port"));
     Check::failure(
         NAME,
-        format!("a read-only replica of {primary}: no job can be taken"),
+        format!("a read-only replica of {primary}: it accepts no jobs"),
         format!("set REDIS_HOST and REDIS_PORT to the primary, {primary}"),
     )
 }
@@ -65,7 +65,7 @@ fn eviction(info: &Info<'_>) -> Check {
         "redis-cli CONFIG SET maxmemory-policy noeviction, and maxmemory-policy noeviction in redis.conf";
     match info.text("maxmemory_policy") {
         "" => Check::warning(NAME, "cannot be checked: INFO names no policy", ADVICE),
-        "noeviction" => Check::ok(NAME, "noeviction: a full Redis refuses jobs, and forgets none"),
+        "noeviction" => Check::ok(NAME, "noeviction: a full Redis refuses jobs, but forgets none"),
         policy if info.number("maxmemory") == Some(0) => {
             Check::warning(NAME, format!("{policy} will forget jobs once maxmemory is set"), ADVICE)
         }
@@ -73,18 +73,19 @@ fn eviction(info: &Info<'_>) -> Check {
     }
 }
 
-/// How full it is; nothing when Redis does not say.
+/// How full it is; `None` when Redis does not say.
 fn memory(info: &Info<'_>) -> Option<Check> {
     const NAME: &str = "redis.memory";
     const MIB: u64 = 1 << 20;
     let (used, most) = (info.number("used_memory")?, info.number("maxmemory")?);
     if most == 0 {
-        let found = format!("{} MiB used, no maxmemory: it may take all that the machine has", used / MIB);
+        let found = format!("{} MiB used, no maxmemory: it may use all of the machine's memory", used / MIB);
         return Some(Check::ok(NAME, found));
     }
     let percent = used.saturating_mul(100) / most;
     let found = format!("{percent} % of maxmemory ({} of {} MiB) is used", used / MIB, most / MIB);
-    let advice = "raise maxmemory (redis-cli CONFIG SET maxmemory 4gb), or look why jobs pile up: curl localhost:4016/health";
+    let advice =
+        "raise it (redis-cli CONFIG SET maxmemory 4gb), or see why jobs pile up: curl localhost:4016/health";
     Some(match percent {
         0..75 => Check::ok(NAME, found),
         75..95 => Check::warning(NAME, found, advice),
@@ -102,7 +103,7 @@ fn persistence(info: &Info<'_>, fsync: Option<&String>) -> Check {
     }
     if info.text("aof_last_write_status") == "err" {
         let found = "the append-only file could not be written: Redis refuses jobs";
-        return Check::failure(NAME, found, "free space on its disk, and see its log");
+        return Check::failure(NAME, found, "free space on its disk, and check its log");
     }
     match fsync.map(String::as_str) {
         Some("always") => Check::ok(NAME, "appendonly, appendfsync always: nothing is lost"),
@@ -116,7 +117,7 @@ fn persistence(info: &Info<'_>, fsync: Option<&String>) -> Check {
         }
         None => {
             let found = "appendonly; appendfsync cannot be checked: this Redis refuses CONFIG to our user";
-            Check::warning(NAME, found, "ask who runs it: always loses nothing, everysec a second")
+            Check::warning(NAME, found, "ask who runs it: \"always\" loses nothing, \"everysec\" a second")
         }
     }
 }
