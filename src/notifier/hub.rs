@@ -11,7 +11,6 @@ use socketioxide::{
     extract::SocketRef,
     socket::{DisconnectReason, Sid},
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
-    queue::log::{Grown, Mark, News, OutcomeLog, Place, Seq, Unheard},
+    queue::log::{Mark, Message, OutcomeLog, Place, Seq},
     tasks::Tasks,
 };
 
@@ -126,40 +125,30 @@ impl Hub {
         }
     }
 
-    /// Follows what other processes append to the logs.
-    pub(super) async fn follow(
-        self: Arc<Self>,
-        mut news: mpsc::UnboundedReceiver<News>,
-        heard: impl Fn(&[Grown]),
-    ) {
-        while let Some(news) = news.recv().await {
-            match news {
-                News::Grown(grown) => {
-                    for Grown { user, .. } in &grown {
-                        self.grown(user);
-                    }
-                    heard(&grown);
-                }
-                News::Unheard(unheard) => {
-                    for Unheard { user, queue } in &unheard {
-                        let Some(user) = self.user(user) else { continue };
-                        let readers = lock(&user).unheard(queue);
-                        for sid in readers {
-                            self.read_for(&user, sid);
-                        }
-                    }
-                }
-                News::Missed => {
-                    let all: Vec<_> = lock(&self.users).values().map(Arc::clone).collect();
-                    for user in &all {
-                        let readers = lock(user).missed();
-                        for sid in readers {
-                            self.read_for(user, sid);
-                        }
-                    }
-                    heard(&[]);
-                }
+    /// Another process has found that an outcome of `queue` was not heard.
+    pub(super) fn unheard(self: &Arc<Self>, user: &str, queue: &str) {
+        let Some(user) = self.user(user) else { return };
+        let readers = lock(&user).unheard(queue);
+        for sid in readers {
+            self.read_for(&user, sid);
+        }
+    }
+
+    /// Any log may have grown.
+    pub(super) fn missed(self: &Arc<Self>) {
+        let all: Vec<_> = lock(&self.users).values().map(Arc::clone).collect();
+        for user in &all {
+            let readers = lock(user).missed();
+            for sid in readers {
+                self.read_for(user, sid);
             }
+        }
+    }
+
+    /// Passes a message on to the other processes.
+    pub(super) async fn pass(&self, message: &Message) {
+        if let Err(error) = self.log.pass(message).await {
+            tracing::warn!(room = message.room, %error, "a Profile did not reach the other nodes");
         }
     }
 

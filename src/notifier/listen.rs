@@ -47,9 +47,9 @@ pub(super) fn listen(
     socket.on("joinRoom", async move |socket, room, caller, guest, ack| {
         join_room(&joining, queues, &socket, room, (caller, guest), ack);
     });
-    let passing = Arc::clone(metrics);
+    let (passing, counting) = (Arc::clone(hub), Arc::clone(metrics));
     socket.on("Profile", async move |io: SocketIo, profile, caller| {
-        profile::pass(io, passing, legacy, profile, caller).await;
+        profile::pass(io, &passing, &counting, legacy, profile, caller).await;
     });
     let acknowledged = Arc::clone(hub);
     socket.on("acknowledge", async move |socket, seq, caller| {

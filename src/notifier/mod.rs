@@ -33,7 +33,7 @@ use crate::{
     origin,
     outcome::Outcome,
     queue::{
-        log::{Grown, News, OutcomeLog, Place, Seq},
+        log::{Grown, News, OutcomeLog, Place, Seq, Unheard},
         worker::Process,
     },
 };
@@ -168,18 +168,30 @@ impl Notifier {
         self.hub.late(&outcome.user, &Told::of(queue, job, outcome));
     }
 
-    /// Follows what other processes append to the logs.
-    pub async fn follow(self, news: mpsc::UnboundedReceiver<News>) {
-        let waiting = Arc::clone(&self.waiting);
-        let ended = move |grown: &[Grown]| {
-            for Grown { job, .. } in grown {
-                waiting.ended(job);
+    /// Follows what comes from other processes: what they append to the logs, and messages for rooms.
+    pub async fn follow(self, mut news: mpsc::UnboundedReceiver<News>) {
+        while let Some(news) = news.recv().await {
+            match news {
+                News::Grown(grown) => {
+                    for Grown { user, job } in &grown {
+                        self.hub.grown(user);
+                        self.waiting.ended(job);
+                    }
+                }
+                News::Unheard(unheard) => {
+                    for Unheard { user, queue } in &unheard {
+                        self.hub.unheard(user, queue);
+                    }
+                }
+                News::Message(message) => {
+                    profile::emit(&self.io, &message).await;
+                }
+                News::Missed => {
+                    self.hub.missed();
+                    self.waiting.any();
+                }
             }
-            if grown.is_empty() {
-                waiting.any();
-            }
-        };
-        Arc::clone(&self.hub).follow(news, ended).await;
+        }
     }
 
     /// Waits for a job to end, on whichever process.

@@ -1,16 +1,16 @@
 //! `Profile`: a sibling service sends something to a room, as it did through the platform's `Messages_User`.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::to_raw_value};
 use socketioxide::{
     SocketIo,
     extract::{MaybeExtension, TryData},
 };
 
-use super::{PROFILE_RESPONSE, rooms};
-use crate::{auth::Caller, metrics::Metrics};
+use super::{PROFILE_RESPONSE, hub::Hub, rooms};
+use crate::{auth::Caller, metrics::Metrics, queue::log::Message};
 
 /// What a service emits; everything but the room is passed on as it is.
 #[derive(Deserialize)]
@@ -33,46 +33,37 @@ struct Response {
     number: Option<Value>,
 }
 
-/// What became of a `Profile`.
-#[derive(Debug, Clone, Copy)]
-enum Passed {
-    /// It went to the room.
-    On,
-    /// It went to the room, but only because `legacy` admits everybody.
-    Unsigned,
-    /// It was not from a service, or was not a valid `Profile`.
-    Refused,
-    /// Sockets of several users had asked for a room of this name, so it is not clear whose it is.
-    Ambiguous,
-}
-
-/// Passes a `Profile` on to its room if it comes from a service, or if `legacy` admits everybody.
+/// Passes a `Profile` on to its room, on whichever process, if it comes from a service, or if `legacy` admits everybody.
 pub(super) async fn pass(
     io: SocketIo,
-    metrics: Arc<Metrics>,
+    hub: &Hub,
+    metrics: &Metrics,
     legacy: bool,
     TryData(profile): TryData<Profile>,
     MaybeExtension(caller): MaybeExtension<Caller>,
 ) {
     let signed = caller.as_ref().is_some_and(Caller::is_service);
-    let passed = match profile {
-        Ok(profile) if signed || legacy => match emit(&io, &profile).await {
-            Passed::On if !signed => Passed::Unsigned,
-            passed => passed,
-        },
-        _ => Passed::Refused,
-    };
-    let word = match passed {
-        Passed::On => "passed",
-        Passed::Unsigned => "unsigned",
-        Passed::Refused => "refused",
-        Passed::Ambiguous => "ambiguous",
+    let word = match profile.ok().filter(|_| signed || legacy).and_then(Profile::message) {
+        None => "refused",
+        Some(message) if !emit(&io, &message).await => "ambiguous",
+        Some(message) => {
+            hub.pass(&message).await;
+            if signed { "passed" } else { "unsigned" }
+        }
     };
     metrics.profile(word);
     tracing::debug!(from = caller.as_ref().map(Caller::user), outcome = word, "Profile");
 }
 
-async fn emit(io: &SocketIo, Profile { room, response }: &Profile) -> Passed {
+impl Profile {
+    fn message(self) -> Option<Message> {
+        Some(Message { response: to_raw_value(&self.response).ok()?, room: self.room })
+    }
+}
+
+/// Sends a message to the sockets of its room here; `false` when those of several users have asked for a room of this name,
+/// so it is not clear whose it is.
+pub(super) async fn emit(io: &SocketIo, Message { room, response }: &Message) -> bool {
     let asked = rooms::asked(room);
     let sockets = io.to(asked.clone()).sockets();
     let callers = sockets.iter().filter_map(|socket| socket.extensions.get::<Caller>());
@@ -82,10 +73,10 @@ async fn emit(io: &SocketIo, Profile { room, response }: &Profile) -> Passed {
             room,
             "a Profile was held back: several users, whose ids begin alike, are in rooms of this name"
         );
-        return Passed::Ambiguous;
+        return false;
     }
     if let Err(error) = io.to(asked).emit(PROFILE_RESPONSE, response).await {
         tracing::warn!(room, %error, "a Profile did not reach every socket");
     }
-    Passed::On
+    true
 }

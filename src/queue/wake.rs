@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     connection::{Server, closed},
-    log::{Grown, News, Unheard},
+    log::{Grown, Message, News, Unheard},
 };
 use crate::backoff::Backoff;
 
@@ -155,9 +155,9 @@ impl Listener {
     /// `data` is the name of the channel, and what was published there.
     fn hear(&self, data: &[Value]) {
         let Some(Value::BulkString(message)) = data.get(1) else { return };
-        match serde_json::from_slice::<Message>(message) {
-            Ok(message) if message.from == self.channel.process => {}
-            Ok(Message { logged, unheard, .. }) => {
+        match serde_json::from_slice::<Published>(message) {
+            Ok(published) if published.from == self.channel.process => {}
+            Ok(Published { logged, unheard, message, .. }) => {
                 let mut logged = logged.into_iter();
                 let grown = || Some(Grown { user: logged.next()?, job: logged.next()? });
                 let grown: Vec<_> = iter::from_fn(grown).collect();
@@ -166,6 +166,9 @@ impl Listener {
                 }
                 if !unheard.is_empty() {
                     self.tell(News::Unheard(unheard));
+                }
+                if let Some(message) = message {
+                    self.tell(News::Message(message));
                 }
             }
             Err(error) => {
@@ -192,13 +195,14 @@ impl Listener {
     }
 }
 
-/// What is published when logs have grown (append.lua), or something was not heard (mark.lua).
+/// What is published when logs have grown (append.lua), something was not heard (mark.lua), or a message is passed on.
 #[derive(Deserialize)]
-struct Message {
+struct Published {
     from: String,
     /// User, job, and so on.
     #[serde(default)]
     logged: Vec<String>,
     #[serde(default)]
     unheard: Vec<Unheard>,
+    message: Option<Message>,
 }

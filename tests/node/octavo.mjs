@@ -32,6 +32,12 @@ export async function started(t, mode, env) {
     return octavo.start();
 }
 
+/** Another process on the servers, keys and database of `one`. */
+export async function another(t, one) {
+    const shared = ['MONGODB_URI', 'OCTAVO__QUEUE__PREFIX', 'OCTAVO__BULL__PREFIX'].map((name) => [name, one.env[name]]);
+    return started(t, 'servers', Object.fromEntries(shared));
+}
+
 /** One deployment of the service (mode, environment, data), and the process that serves it now. */
 export class Octavo {
     /** `env` goes over the mode's own variables; a variable that is `undefined` there is not set at all. */

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import Redis from 'ioredis';
 import { CREATED, character, room, someone, token, unique, user } from './data.mjs';
-import { service } from './octavo.mjs';
+import { another, service, setting } from './octavo.mjs';
 import { ANSWER_MS, eventually, within } from './wait.mjs';
 
 const QUEUE = 'Create_Story';
@@ -103,6 +104,27 @@ describe('Profile', () => {
 
     test('/health has no warning', async () => {
         assert.equal((await octavo.request('/health')).body.warnings, undefined);
+    });
+});
+
+describe('Profile, several processes', () => {
+    const one = service('servers');
+
+    test('it reaches its room on each of them, once', async (t) => {
+        const two = await another(t, one);
+        const redis = new Redis(Number(setting('OCTAVO_TEST_REDIS_PORT')), setting('OCTAVO_TEST_REDIS_HOST'));
+        t.after(() => redis.disconnect());
+        const followers = async () => (await redis.pubsub('NUMSUB', `${one.env.OCTAVO__QUEUE__PREFIX}octavo:grown`))[1];
+        await eventually(ANSWER_MS, async () => (await followers()) === 2 || undefined, () => 'they do not follow each other');
+
+        const ada = someone('ada');
+        const clients = [await listener(one, ada), await listener(two, ada)];
+        const sibling = await one.connect(token({ role: 'service' }), { url: one.messagesUrl });
+        for (const Number of [1, 2, 3]) {
+            const answers = clients.map(heard);
+            sibling.socket.emit('Profile', { Id: room(ada, QUEUE), ...TOLD, Number });
+            assert.deepEqual(await Promise.all(answers), [{ ...TOLD, Number }, { ...TOLD, Number }]);
+        }
     });
 });
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CREATED, character, room, someone } from './data.mjs';
-import { MODES, Octavo, service } from './octavo.mjs';
+import { MODES, Octavo, another, service } from './octavo.mjs';
 import { ANSWER_MS, eventually } from './wait.mjs';
 
 const QUEUE = 'Create_Character';
@@ -236,19 +236,8 @@ for (const mode of MODES) {
 describe('replay over several processes', () => {
     const one = service('servers');
 
-    /** Another process on the same servers, keys and database. */
-    async function another(t) {
-        const other = new Octavo('servers', {
-            ...Object.fromEntries(
-                ['MONGODB_URI', 'OCTAVO__QUEUE__PREFIX', 'OCTAVO__BULL__PREFIX'].map((name) => [name, one.env[name]]),
-            ),
-        });
-        t.after(() => other.remove());
-        return other.start();
-    }
-
     test('a user hears on one node what another has done, in order, each once', async (t) => {
-        const two = await another(t);
+        const two = await another(t, one);
         const ada = someone();
         const [here, there] = [await one.browser(ada), await two.browser(ada)];
         const count = 200;
@@ -263,7 +252,7 @@ describe('replay over several processes', () => {
     });
 
     test('a client that comes back to another node misses nothing', async (t) => {
-        const two = await another(t);
+        const two = await another(t, one);
         const ada = someone();
         const first = await one.browser(ada);
         await one.perform(ada, QUEUE, character('Aria'));

@@ -9,6 +9,7 @@ mod redis;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::{embedded::EmbeddedLog, redis::RedisLog};
@@ -110,7 +111,7 @@ pub struct Grown {
 }
 
 /// In which log something turned out not to have been heard; read from a list of the two.
-#[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 pub struct Unheard {
     /// The user.
     pub user: String,
@@ -118,13 +119,24 @@ pub struct Unheard {
     pub queue: String,
 }
 
-/// What is heard of the logs from other processes.
+/// What a sibling service sends to the sockets of a room, which no log keeps.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// The room, as its clients ask for it.
+    pub room: String,
+    /// What the clients get.
+    pub response: Box<RawValue>,
+}
+
+/// What is heard from other processes.
 #[derive(Debug)]
 pub enum News {
     /// These have grown.
     Grown(Vec<Grown>),
     /// What somebody was told was not heard.
     Unheard(Vec<Unheard>),
+    /// This is for a room that may have sockets here.
+    Message(Message),
     /// Nothing was heard for a while: any may have grown.
     Missed,
 }
@@ -137,6 +149,9 @@ pub trait OutcomeLog: Send + Sync {
 
     /// Notes what was heard.
     async fn mark(&self, marks: &[Mark]) -> Result<(), QueueError>;
+
+    /// Passes a message on to all other processes; those that are away miss it.
+    async fn pass(&self, message: &Message) -> Result<(), QueueError>;
 }
 
 /// Outcomes in one page at the most.

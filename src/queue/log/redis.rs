@@ -4,10 +4,11 @@ use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use redis::{RedisResult, Script, ScriptInvocation};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::{Entry, Mark, News, OutcomeLog, PAGE, PAGE_BYTES, Page, Place, Seq, Which};
+use super::{Entry, Mark, Message, News, OutcomeLog, PAGE, PAGE_BYTES, Page, Place, Seq, Which};
 use crate::{
     config,
     outcome::Outcome,
@@ -134,6 +135,13 @@ pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
     }
 }
 
+/// How a message goes over the channel.
+#[derive(Serialize)]
+struct Published<'a> {
+    from: &'a str,
+    message: &'a Message,
+}
+
 /// The logs in Redis.
 pub struct RedisLog {
     keys: Keys,
@@ -173,5 +181,11 @@ impl OutcomeLog for RedisLog {
             call.arg(&**user).arg(&**queue).arg(*seq).arg(last.seq).arg(*heard);
         }
         Ok(call.invoke_async(&mut self.redis.clone()).await?)
+    }
+
+    async fn pass(&self, message: &Message) -> Result<(), QueueError> {
+        let Keys { channel, process, .. } = &self.keys;
+        let text = serde_json::to_string(&Published { from: process, message }).map_err(Box::from)?;
+        Ok(redis::cmd("PUBLISH").arg(channel).arg(text).query_async(&mut self.redis.clone()).await?)
     }
 }
