@@ -49,6 +49,8 @@ main() {
     esac
 
     cd "$root"
+    # mongod opens a file for each collection and index.
+    ulimit -n "$(ulimit -Hn)"
     check_tools
     make_folders
     check_space "$root" "$scratch"
@@ -88,15 +90,28 @@ check_tools() {
 
 # check_space FOLDER...: dies when one of them is on a disk that would fill up before the end.
 check_space() {
-    local folder free_kb
+    local folder
     for folder; do
-        free_kb=$(df --output=avail -k "$folder" | tail -n 1)
-        ((free_kb >= NEEDED_GB * 1024 * 1024)) ||
-            die "$folder has $((free_kb / 1024)) MB free, but the tests need $NEEDED_GB GB. Make room and run this again."
+        has_space "$folder" "$NEEDED_GB" ||
+            die "$folder has $(($(free_kb "$folder") / 1024)) MB free, but the tests need $NEEDED_GB GB. Make room and run this again."
     done
 }
 
+# has_space FOLDER GB
+has_space() {
+    (($(free_kb "$1") >= $2 * 1024 * 1024))
+}
+
+free_kb() {
+    df --output=avail -k "$1" 2>/dev/null | tail -n 1 | grep -o '[0-9]*' || echo 0
+}
+
+# Makes the folder for all that the tests keep while they run. It is in memory where there is room, because a shared disk may
+# stall for seconds; the tests kill processes, never the machine.
 make_folders() {
+    if [[ -z ${TMPDIR-} ]] && has_space /dev/shm $((2 * NEEDED_GB)); then
+        export TMPDIR=/dev/shm
+    fi
     mkdir -p "$cache"
     echo '*' >"$cache/.gitignore"
     scratch=$(mktemp -d "${TMPDIR:-/tmp}/octavo-tests.XXXXXX")

@@ -184,6 +184,6 @@ async fn a_create_that_comes_late_and_that_nobody_waits_for_brings_no_deleted_ch
     assert!(delete(&*store, character.id, ObjectId::new()).await);
     way.state.lock().unwrap().release.cancel();
     // Without a look of its own, it would be there within milliseconds, and stay.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(there(&*store).await, []);
 }

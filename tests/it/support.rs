@@ -8,6 +8,7 @@ use octavo::{
     config::{self, Config, Environment, Storage},
     queue::{Inbox, Room, apalis::ApalisQueue, log::RedisLog},
 };
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -20,6 +21,16 @@ pub const SECRET: &str = "a secret for tests only, 32 bytes long";
 
 /// Nothing in these tests takes this long, unless it never comes.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A connection as producers have one, but one that waits for a slow machine.
+pub async fn patient_redis(config: &Config) -> ConnectionManager {
+    let redis = redis_of(config);
+    let client = redis::Client::open((redis.host.as_str(), redis.port)).unwrap();
+    let patience = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    client.get_connection_manager_with_config(patience).await.unwrap()
+}
 
 /// A value that `tests/run.sh` passes on; without it the servers are missing, which is an error.
 #[expect(clippy::disallowed_methods, reason = "the tests are told where their servers are")]

@@ -128,7 +128,8 @@ describe('dead letters of Bull', () => {
         const { jobs: [job] } = await bury(t, octavo, [wrong(someone())]);
         const other = await queueOf(t, octavo, 'Delete_Character');
         const events = await Events.of(other);
-        await other.add({ Id: 'ada' }, { ...LEAVE_NOTHING, jobId: job.id });
+        const { id, token } = someone();
+        await other.add({ Id: id, Token: token }, { ...LEAVE_NOTHING, jobId: job.id });
         await events.ended(ANSWER_MS, 1, () => octavo.tail());
         const { code, stderr } = await octavo.run(['jobs', 'show', job.id, '--url', octavo.url]);
         assert.equal(code, 1);

@@ -13,6 +13,8 @@ import { eventually } from './wait.mjs';
 export const MASTER = 'octavo-tests';
 
 const START_MS = 15_000;
+/** How long Sentinel may take to notice what has changed: it asks the servers every 10 s. */
+const CHANGE_MS = 90_000;
 /** How long a master may be silent before its Sentinel fails it over. */
 const DOWN_AFTER_MS = 1_500;
 
@@ -141,7 +143,7 @@ export class RedisGroup {
             const well = all.filter((replica) => replica.flags === 'slave' && replica['master-link-status'] === 'ok');
             return well.length >= replicas || undefined;
         };
-        await eventually(START_MS * 2, known, () => 'the Sentinel does not know its replicas');
+        await eventually(CHANGE_MS, known, () => 'the Sentinel does not know its replicas');
     }
 
     /** The server that the Sentinel names as master now. */
@@ -160,7 +162,7 @@ export class RedisGroup {
             const [role] = await master.ask('ROLE');
             return role === 'master' ? master : undefined;
         };
-        return eventually(START_MS * 2, changed, () => 'the Sentinel does not fail over');
+        return eventually(CHANGE_MS, changed, () => 'the Sentinel does not fail over');
     }
 
     async remove() {

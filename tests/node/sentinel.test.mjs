@@ -8,8 +8,8 @@ import { Octavo } from './octavo.mjs';
 import { MASTER, RedisGroup } from './redis-servers.mjs';
 
 /** What is measured is printed; this bound only tells of something that is broken. */
-const BACK_MS = 20_000;
-const FIRST_MS = 5_000;
+const BACK_MS = 60_000;
+const FIRST_MS = 20_000;
 
 /**
  * Redis copies to its replicas after it has answered: what is on its way when another becomes master is not there. These

@@ -33,7 +33,7 @@ export async function endings(producer, all, opts) {
     return within(ANSWER_MS, Promise.all(finished), () => 'not every job is finished');
 }
 
-/** `as` when the number of milliseconds is not less, but for `early`, and less than 500 more; else the number. */
+/** `as` when the number of milliseconds is not less, but for `early`, and less than 5,000 more; else the number. */
 export function about(as, number, early = 0) {
-    return number >= as - early && number < as + 500 ? as : number;
+    return number >= as - early && number < as + 5_000 ? as : number;
 }

@@ -23,7 +23,7 @@ async function against(side, times, opts, end = 'completed') {
 }
 
 /** A timer may be a little early, and so may what is heard of a pause be late at its begin. */
-const EARLY_MS = 20;
+const EARLY_MS = 200;
 
 /** The store fails twice, and the job is tried again after these pauses. */
 function backoff(option, opts, pauses) {
@@ -41,9 +41,9 @@ function backoff(option, opts, pauses) {
 
 export const RETRIES = [
     backoff('attempts: 3, no backoff', {}, []),
-    backoff('attempts: 3, backoff: 300', { backoff: 300 }, [300, 300]),
-    backoff('attempts: 3, backoff: fixed 300', { backoff: { type: 'fixed', delay: 300 } }, [300, 300]),
-    backoff('attempts: 3, backoff: exponential 200', { backoff: { type: 'exponential', delay: 200 } }, [200, 600]),
+    backoff('attempts: 3, backoff: 1000', { backoff: 1000 }, [1000, 1000]),
+    backoff('attempts: 3, backoff: fixed 1000', { backoff: { type: 'fixed', delay: 1000 } }, [1000, 1000]),
+    backoff('attempts: 3, backoff: exponential 500', { backoff: { type: 'exponential', delay: 500 } }, [500, 1500]),
     backoff('attempts: 3, priority, lifo', { priority: 1, lifo: true }, []),
     {
         option: 'attempts: 2, the store fails twice',
@@ -97,7 +97,7 @@ export const RETRIES = [
         expected: { ended: CREATED, attemptsMade: 1, started: 2 },
         async run({ store, producers: { Create_Character } }) {
             store.hold();
-            const job = await Create_Character.add(create(someone()), { timeout: 300, attempts: 2, backoff: 100 });
+            const job = await Create_Character.add(create(someone()), { timeout: 3000, attempts: 2, backoff: 100 });
             await Create_Character.heard('delayed');
             store.release();
             const ended = await Create_Character.completed(job);
