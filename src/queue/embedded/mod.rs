@@ -184,7 +184,12 @@ fn take_back(tx: &Transaction<'_>, queue: &str, now: i64) -> rusqlite::Result<us
 }
 
 pub(super) fn now_ms() -> i64 {
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    now_us() / 1000
+}
+
+fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn millis(duration: Duration) -> i64 {

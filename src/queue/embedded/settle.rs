@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{EmbeddedQueue, millis, now_ms};
+use super::{EmbeddedQueue, millis, now_ms, now_us};
 use crate::queue::{QueueError, Settled, Settlement, Verdict, log::append};
 
 pub(super) async fn settle(queue: &EmbeddedQueue, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {
@@ -45,7 +45,7 @@ fn end(tx: &Transaction<'_>, queue: &str, settlement: &Settlement, now: i64) -> 
                 died = max(?, 1 + coalesce((SELECT max(died) FROM jobs WHERE died IS NOT NULL), 0))
                 WHERE queue = ? AND id = ? AND lease = ?",
             )?
-            .execute(params![reason, now * 1000, queue, id, lease])?,
+            .execute(params![reason, now_us(), queue, id, lease])?,
         Verdict::Release => tx
             .prepare_cached(
                 "UPDATE jobs SET state = 'waiting', lease = NULL
