@@ -7,11 +7,12 @@ use octavo::{
     embedded::Embedded,
     outcome::Outcome,
     queue::{
-        Inbox, Job, Settled, Settlement, Verdict,
+        Inbox, Job, Queue, Settled, Settlement, Verdict,
         apalis::ApalisQueue,
+        bull::BullQueue,
         connect,
         embedded::EmbeddedQueue,
-        log::{EmbeddedLog, Mark, OutcomeLog, PAGE, Place, RedisLog, Seq, Which},
+        log::{EmbeddedLog, Mark, OutcomeLog, PAGE, PAGE_BYTES, Place, RedisLog, Seq, Which},
         new_lease,
     },
 };
@@ -319,14 +320,17 @@ async fn what_is_too_old_is_not_told_and_goes() {
 
 #[tokio::test]
 async fn a_long_log_is_read_in_pages() {
+    let (small, large) = ("told".to_owned(), "x".repeat(20_000));
     for on in on_both(&config::Queue { outcome_bytes: 10_000_000, ..long() }).await {
+        // One by one, and many together, of which a page ends in the middle.
         let mut jobs = Vec::new();
         for _ in 0..PAGE + 5 {
-            jobs.push(on.done("u1", "told").await.0);
+            jobs.push(on.done("u1", &small).await.0);
         }
-        let mut read = Vec::new();
+        let together = on.done_together("u1", &[&*large; 70]).await;
+        jobs.extend(together.into_iter().map(|(job, _)| job));
         for unheard in [false, true] {
-            let mut after = 0;
+            let (mut after, mut read, mut pages) = (0, Vec::new(), 0);
             loop {
                 let which = if unheard {
                     Which::Unheard { queue: NAME, after, to: None }
@@ -334,13 +338,47 @@ async fn a_long_log_is_read_in_pages() {
                     Which::After(after)
                 };
                 let page = on.log.read("u1", which).await.unwrap();
+                let bytes: usize = page.entries.iter().map(|entry| entry.profile.get().len()).sum();
+                assert!(page.entries.len() <= PAGE && bytes < PAGE_BYTES + large.len() + 100, "{bytes}");
                 after = page.entries.last().map_or(after, |entry| entry.seq);
                 read.extend(page.entries.into_iter().map(|entry| entry.job));
+                pages += 1;
                 if !page.more {
                     break;
                 }
             }
-            assert_eq!(std::mem::take(&mut read), jobs);
+            assert_eq!(read, jobs);
+            assert_eq!(pages, 3, "100 small ones, 5 and 1 MB of large ones, the rest");
         }
     }
+}
+
+#[tokio::test]
+async fn outcomes_of_jobs_with_any_ids_are_read_as_they_were_told() {
+    let config = servers(&[]);
+    let (_, mut redis) = connect(redis_of(&config)).await.unwrap();
+    let log = RedisLog::new(redis.clone(), &config.queue);
+    let queue = BullQueue::new(NAME, redis.clone(), &config.bull, &config.queue, &log);
+    let ids = ["9", "10", "a\nb", "3,4:", "\u{e9}", "\n", "1 2", "x"];
+    for id in ids {
+        let keys = format!("{}:{NAME}:", config.bull.prefix);
+        let _: () = redis.hset(format!("{keys}{id}"), "data", "{}").await.unwrap();
+        let _: () = redis.lpush(format!("{keys}wait"), id).await.unwrap();
+    }
+    let jobs = queue.claim(&new_lease(), room(ids.len(), true)).await.unwrap().jobs;
+    let settlement = |(n, job): (usize, Job)| Settlement {
+        id: job.id,
+        lease: job.lease,
+        verdict: Verdict::Done,
+        options: job.options,
+        outcome: Some(Outcome::failure("u1".to_owned(), &"\n1,2:".repeat(n)).unwrap()),
+    };
+    let batch: Vec<_> = jobs.into_iter().enumerate().map(settlement).collect();
+    queue.settle(&batch).await.unwrap();
+    let told = |settlement: &Settlement| settlement.outcome.as_ref().unwrap().profile.get().to_owned();
+    let page = log.read("u1", Which::After(0)).await.unwrap();
+    let read: Vec<_> =
+        page.entries.into_iter().map(|entry| (entry.job, entry.profile.get().to_owned())).collect();
+    assert_eq!(read, batch.iter().map(|one| (one.id.clone(), told(one))).collect::<Vec<_>>());
+    assert_eq!(read.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ids);
 }

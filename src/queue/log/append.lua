@@ -85,6 +85,7 @@ local function append(log, queue, now, settled)
       bytes = bytes + #text
       chunks[#chunks + 1], chunks[#chunks + 2] = last, text
     end
+    if not states[i] then oldest = tonumber(first) end
     local entries, unheard = log.entries .. user, log.unheard .. queue .. ':' .. user
     redis.call('ZADD', entries, unpack(chunks))
     redis.call('ZADD', unheard, last, first .. '-' .. last)

@@ -39,6 +39,8 @@ local function add(after, to)
         end
         seq = seq + 1
       end
+      -- The next chunk may be large.
+      if seq > to then return nil end
       at = string.format('(%.0f', seq - 1)
     end
     if #chunks < some then return nil end
