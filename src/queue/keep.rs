@@ -17,7 +17,7 @@ const BATCH: usize = 500;
 pub(super) async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration) {
     let mut tick = tokio::time::interval(RESCUE_EVERY.min(lease / 3));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut was_away = false;
+    let (mut was_away, mut warned) = (false, false);
     loop {
         tick.tick().await;
         let kept = async {
@@ -25,10 +25,14 @@ pub(super) async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration
             if was_away { queue.ping().await } else { rescue_all(&*queue).await }
         };
         was_away = match kept.await {
-            Ok(()) => false,
+            Ok(()) => {
+                // Only once more than the answer to a ping has come.
+                warned &= was_away;
+                false
+            }
             Err(error) => {
                 let (queue, layout) = (queue.name(), queue.layout());
-                if was_away {
+                if std::mem::replace(&mut warned, true) {
                     tracing::debug!(queue, layout, %error, "still cannot keep leases");
                 } else {
                     tracing::warn!(queue, layout, %error, "cannot keep leases, trying again");

@@ -356,7 +356,7 @@ async fn with_redis() -> OnRedis {
 
 #[tokio::test]
 async fn a_bull_job_with_the_id_of_what_bull_keeps_there_costs_only_itself() {
-    for id in ["active", "delayed", "priority", "completed", "failed", "stalled", "stalled-check"] {
+    for id in ["wait", "active", "delayed", "priority", "completed", "failed", "stalled", "stalled-check"] {
         let queue = on_bull(LONG).await;
         let Producer::Bull(mut redis, prefix) = queue.producer.clone() else { panic!("not of Bull") };
         let mut add = async || {
@@ -364,6 +364,14 @@ async fn a_bull_job_with_the_id_of_what_bull_keeps_there_costs_only_itself() {
             let _: () = redis.hset(key, "data", "{}").await.unwrap();
             let _: () = redis.lpush(format!("{prefix}wait"), id).await.unwrap();
         };
+        if id == "wait" {
+            // Bull makes the job, and then cannot add it to the list, nor any other.
+            let _: () = redis.hset(format!("{prefix}{id}"), "data", "{}").await.unwrap();
+            assert!(claim(&queue, 1).await.jobs.is_empty());
+            let pushed = push(&queue, 2).await;
+            assert_eq!(ids(&claim(&queue, 10).await), pushed);
+            continue;
+        }
         let pushed = push(&queue, 2).await;
         add().await;
         let claimed = claim(&queue, 10).await;

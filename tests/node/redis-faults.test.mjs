@@ -72,6 +72,27 @@ test('Redis is full: what runs keeps its lease, however long it takes', async (t
     (await client.nextFew(2, LEASE_MS)).forEach((outcome) => assert.deepEqual(outcome, CREATED));
 });
 
+test('Redis is full: what a process that died ran is taken back, and done', async (t) => {
+    const gate = new MongoGate();
+    await gate.open(setting('OCTAVO_TEST_MONGODB_URI'), `octavo_test_${unique()}`);
+    t.after(() => gate.cut());
+    const { redis, octavo } = await deployed(t, { ...IMPATIENT, MONGODB_URI: gate.uri, OCTAVO__QUEUE__LEASE_SECONDS: String(LEASE_MS / 1_000) });
+    const ada = someone();
+    const queue = await queueOf(t, octavo, QUEUE);
+    gate.answers.hold();
+    await octavo.submit(ada, QUEUE, character('Aria'));
+    await queue.add({ Id: ada.id, Token: ada.token, ...character('Bela') });
+    const running = async () => (await octavo.request('/health')).body.queues[QUEUE].active === 2 || undefined;
+    await eventually(BACK_MS, running, () => `the jobs do not run\n${octavo.tail()}`);
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    await octavo.kill();
+    gate.answers.release();
+    await octavo.start();
+    const client = await octavo.browser(ada);
+    (await client.nextFew(2, 10 * LEASE_MS)).forEach((outcome) => assert.deepEqual(outcome, CREATED));
+    assert.ok(octavo.log.filter((line) => line.includes('cannot keep leases')).length === 0, octavo.tail());
+});
+
 describe('Redis does not answer', () => {
     test('for it stands still: the service goes on as soon as it does', async (t) => {
         const { redis, octavo } = await deployed(t, IMPATIENT);

@@ -3,7 +3,9 @@
 -- ARGV  1 prefix of keys  2 ms until the next check
 -- Returns how many. Publishes `stalled@`. Does nothing when another worker has checked lately: the workers of one queue,
 -- Bull's among them, share `stalled-check`. Cost grows with the number of active jobs.
+-- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, if that may take memory.
 
+redis.call('SREM', KEYS[1], '')
 if not redis.call('SET', KEYS[4], 1, 'NX', 'PX', ARGV[2]) then return 0 end
 
 local taken = 0

@@ -2,7 +2,7 @@
 
 -- Deletes jobs with an id under which Bull keeps something else: such a job is in the way of the whole queue.
 local function unblock(prefix)
-  for _, id in ipairs({'active', 'delayed', 'priority', 'completed', 'failed', 'stalled', 'stalled-check'}) do
+  for _, id in ipairs({'wait', 'active', 'delayed', 'priority', 'completed', 'failed', 'stalled', 'stalled-check'}) do
     if redis.call('TYPE', prefix .. id).ok == 'hash' then redis.call('DEL', prefix .. id) end
   end
 end
