@@ -42,11 +42,18 @@ struct Telling {
     to: Vec<Sid>,
     /// The log has been told that it was heard.
     marked: bool,
+    /// But it holds it as unheard, and must be told again.
+    again: bool,
     /// A client has acknowledged it.
     sure: bool,
 }
 
 impl Telling {
+    /// Whether the log must be told that it was heard; from now on it has been.
+    fn marks(&mut self) -> bool {
+        std::mem::take(&mut self.again) | !std::mem::replace(&mut self.marked, true)
+    }
+
     fn mark(&self, user: &Arc<str>, seq: Seq, heard: bool) -> Mark {
         Mark { user: Arc::clone(user), queue: Arc::clone(&self.queue), seq, heard }
     }
@@ -63,7 +70,7 @@ impl Doubt {
         }
         self.forget();
         let (at, queue, to) = (Instant::now(), self.name(queue), vec![sid]);
-        self.told.insert(seq, Telling { at, queue, to, marked: false, sure: false });
+        self.told.insert(seq, Telling { at, queue, to, marked: false, again: false, sure: false });
         self.recent.push_back(seq);
     }
 
@@ -80,7 +87,7 @@ impl Doubt {
     /// was heard, the socket that has not heard it is another node's, and the log must be told again.
     pub(super) fn has_unheard(&mut self, seq: Seq) -> bool {
         let Some(telling) = self.told.get_mut(&seq) else { return false };
-        if std::mem::replace(&mut telling.marked, false) {
+        if telling.marked && !std::mem::replace(&mut telling.again, true) {
             self.recent.push_back(seq);
         }
         true
@@ -99,7 +106,7 @@ impl Doubt {
                 if telling.at.elapsed() < SETTLES {
                     break;
                 }
-                if !std::mem::replace(&mut telling.marked, true) {
+                if telling.marks() {
                     marks.push(telling.mark(user, *seq, true));
                 }
             }
@@ -113,7 +120,7 @@ impl Doubt {
         let mut marks = Vec::new();
         for (seq, telling) in self.told.range_mut(..=seq).filter(|(_, telling)| telling.to.contains(&sid)) {
             telling.sure = true;
-            if !std::mem::replace(&mut telling.marked, true) {
+            if telling.marks() {
                 marks.push(telling.mark(user, *seq, true));
             }
         }
@@ -158,7 +165,7 @@ impl Doubt {
     pub(super) fn end(&mut self, user: &Arc<str>) -> Vec<Mark> {
         let told = std::mem::take(&mut self.told);
         told.into_iter()
-            .filter(|(_, telling)| !telling.marked)
+            .filter(|(_, telling)| !telling.marked || telling.again)
             .map(|(seq, t)| t.mark(user, seq, true))
             .collect()
     }
@@ -168,6 +175,7 @@ impl Doubt {
         let many = self.told.len() > REMEMBERED;
         while let Some(first) = self.told.first_entry()
             && first.get().marked
+            && !first.get().again
             && (many || first.get().at.elapsed() > SILENCE)
         {
             first.remove();
@@ -194,5 +202,17 @@ mod tests {
         assert!(doubt.has_unheard(8) && !doubt.has_unheard(9));
         assert!(doubt.is_pending());
         assert_eq!(heard(doubt.end(&user)), [(8, true)]);
+    }
+
+    #[test]
+    fn what_was_noted_and_not_heard_is_taken_back_also_if_it_was_to_be_noted_again() {
+        let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
+        doubt.told(7, "Create_Character", sid);
+        doubt.told.get_mut(&7).unwrap().at -= SETTLES;
+        assert_eq!(doubt.settle(&user).len(), 1);
+        // The log is read before it has this mark.
+        assert!(doubt.has_unheard(7));
+        let (queues, marks) = doubt.left(&user, sid, DisconnectReason::HeartbeatTimeout);
+        assert_eq!((queues.len(), marks.iter().map(|mark| mark.heard).collect::<Vec<_>>()), (1, vec![false]));
     }
 }
