@@ -1,7 +1,8 @@
 //! Rooms: a client asks for `<Id>_<queue>`; from then on, user and queue are kept apart.
 //!
 //! So a user `a` who asks for `a_b_Create_Character` hears outcomes of `a`, never those of a user `a_b`. Sibling
-//! services know rooms only by the name that was asked for.
+//! services know rooms only by the name that was asked for: where sockets of both users on one node have asked for it, a
+//! `Profile` for that room is held back there. Users whose ids have no underscore, as the platform's, never share a name.
 
 use crate::auth::Caller;
 
