@@ -30,7 +30,7 @@ use crate::{
     secret::SecretError,
 };
 
-/// A service that is connected and bound, and does not run yet.
+/// A service that is connected and bound, but not running yet.
 pub struct App {
     config: Config,
     mode: Mode,
@@ -46,7 +46,7 @@ pub struct App {
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each says itself")]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum StartError {
     #[error("cannot reach Redis at {address}: {source}; is it running, and are {settings} right?")]
     Redis { address: String, settings: &'static str, source: redis::RedisError },
@@ -62,15 +62,15 @@ pub enum StartError {
     Secret(#[from] SecretError),
 }
 
-/// Why the service ended though nobody asked it to.
+/// Why the service ended without being asked to.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each says itself")]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum RunError {
     #[error("a worker crashed: {0}")]
     Worker(#[from] MonitorError),
     #[error("all workers ended by themselves")]
     WorkersEnded,
-    #[error("a task in the background crashed; the log says which")]
+    #[error("a background task crashed; the log says which")]
     Crashed,
     #[error("the HTTP server failed: {0}")]
     Server(#[from] io::Error),
@@ -130,16 +130,16 @@ impl App {
         Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener, process }
     }
 
-    /// Where the service listens, and where Socket.IO alone does.
+    /// The address on which the service listens, and that of Socket.IO alone.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the operating system does not say.
     pub fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
         let messages = self.messages.as_ref().map(TcpListener::local_addr).transpose()?;
         Ok((self.main.local_addr()?, messages))
     }
 
-    /// Serves until `shutdown`, then lets running jobs finish and gives back those that do not in time.
+    /// Serves until `shutdown`, then lets running jobs finish and gives back those that do not finish in time.
     ///
     /// # Errors
     /// A [`RunError`] when it ended for another reason.
@@ -180,7 +180,7 @@ impl App {
         process.stop.cancel();
         drain(working, &consumers, self.config.server.shutdown).await;
         drop(consumers);
-        // Before the sockets are closed: their clients come again at once, and would be refused for good by what is left.
+        // Before the sockets are closed: their clients reconnect at once, and what is left here would refuse them for good.
         servers.stop_listening().await;
         self.notifier.close().await;
         process.end.cancel();
@@ -213,7 +213,7 @@ async fn drain(
     }
     let releasing = join_all(consumers.iter().map(|consumer| consumer.release()));
     let Ok(all) = tokio::time::timeout(RELEASING, releasing).await else {
-        tracing::error!("the queue does not answer: jobs could not be given back; their leases will run out");
+        tracing::error!("the queue does not answer: jobs could not be given back; their leases will expire");
         return;
     };
     for released in all {
@@ -223,7 +223,7 @@ async fn drain(
                 tracing::warn!(released, "jobs did not finish in time and went back to their queue");
             }
             Err(error) => {
-                tracing::error!(%error, "jobs could not be given back; their leases will run out");
+                tracing::error!(%error, "jobs could not be given back; their leases will expire");
             }
         }
     }
@@ -234,7 +234,7 @@ async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
-/// An address as a browser on this machine would write it.
+/// The URL of an address, for a browser on this machine.
 #[must_use]
 pub fn url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {

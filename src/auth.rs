@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use verified::Verified;
 
-/// Who asks. Only [`Auth::verify`] makes one, so whoever holds it has shown a valid token.
+/// Who asks. Only [`Auth::verify`] makes one, so a `Caller` proves that a valid token was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     user: String,
     role: Role,
 }
 
-/// What a caller may do beside what is its own.
+/// What a caller may do beyond its own data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Role {
     User,
@@ -28,7 +28,7 @@ enum Role {
 }
 
 impl Role {
-    /// What its tokens have as `role`.
+    /// The `role` claim of its tokens.
     fn claim(self) -> Option<&'static str> {
         match self {
             Self::User => None,
@@ -37,7 +37,7 @@ impl Role {
         }
     }
 
-    /// A role that we do not know is none.
+    /// A role that we do not know counts as none.
     fn of(claim: Option<&str>) -> Self {
         [Self::Service, Self::Admin].into_iter().find(|role| role.claim() == claim).unwrap_or(Self::User)
     }
@@ -56,14 +56,14 @@ impl Caller {
         self.role == Role::Service
     }
 
-    /// Whether it may look at the jobs of all users, and drive them again.
+    /// Whether it may look at the jobs of all users, and redrive them.
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }
 }
 
-/// Checks and makes the platform's tokens: JWT, HS256, claims `Id` (or `sub`) and `exp`.
+/// Verifies and signs the platform's tokens: JWT, HS256, claims `Id` (or `sub`) and `exp`.
 pub struct Auth {
     decoding: DecodingKey,
     encoding: EncodingKey,
@@ -80,7 +80,7 @@ pub enum TokenError {
     /// It is not a JWT, or a claim is missing or of the wrong type.
     #[error("the token is malformed")]
     Malformed,
-    /// Its time is up.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
     /// It was not signed with our key and HS256.
@@ -92,7 +92,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// It in a word.
+    /// A one-word label, for metrics.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -128,10 +128,10 @@ impl Claims {
     }
 }
 
-/// The `role` of sibling services; also their user's id when they have none.
+/// The `role` of sibling services; also their user id when the token has none.
 const SERVICE: &str = "service";
 
-/// The claims of a token that we make.
+/// The claims of a token that we sign.
 #[derive(Serialize)]
 struct NewClaims<'a> {
     #[serde(rename = "Id")]
@@ -143,7 +143,7 @@ struct NewClaims<'a> {
 }
 
 impl Auth {
-    /// Tokens signed with `secret`.
+    /// For tokens signed with `secret`.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         let key = secret.expose_secret().as_bytes();
@@ -166,7 +166,7 @@ impl Auth {
         let now = now().as_secs_f64();
         self.verified.caller(token, now, || {
             let claims = self.claims(token, &self.validation)?;
-            // The library lets a token live through the second of its `exp`; Node's does not.
+            // The library accepts a token until the end of the second of its `exp`; Node's does not.
             if claims.exp <= now {
                 return Err(TokenError::Expired);
             }
@@ -175,8 +175,8 @@ impl Auth {
         })
     }
 
-    /// A fresh token for `user` in place of one that was `user`'s, and has only expired since; none for any other. It
-    /// proves who the user is, and gives no role.
+    /// A fresh token for `user` in place of one that was `user`'s and has merely expired since; `None` for any other. It
+    /// proves who the user is, and grants no role.
     #[must_use]
     pub fn renew(&self, user: &str, token: &str, lifetime: Duration) -> Option<String> {
         let validation = Validation { validate_exp: false, ..self.validation.clone() };

@@ -16,20 +16,20 @@ pub fn pause(n: u32) -> Duration {
     rand::rng().random_range(Duration::ZERO..=ceiling)
 }
 
-/// Pauses between tries of an operation that must succeed in the end: at most 2 s, so that it is noticed soon.
+/// Pauses between attempts at an operation that must succeed in the end: at most 1.6 s, so that it succeeds soon.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// The pause after one more failure; none after the first, for most end with another try.
+    /// The pause after one more failure; none after the first, since the next attempt usually succeeds.
     pub fn next(&mut self) -> Duration {
         self.failures += 1;
         if self.failures == 1 { Duration::ZERO } else { pause((self.failures - 1).min(5)) }
     }
 
-    /// Whether nothing has failed.
+    /// Whether nothing has failed yet.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.failures == 0

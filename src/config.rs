@@ -1,4 +1,4 @@
-//! The settings: typed, read once, every mistake told at once.
+//! The settings: typed, read once, all mistakes reported at once.
 //!
 //! `config/default.toml` names and explains each of them.
 
@@ -23,7 +23,7 @@ pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Server, Socke
 /// The environment as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;
 
-/// Everything the service is told from outside.
+/// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The HTTP server.
@@ -32,7 +32,7 @@ pub struct Config {
     pub socket: Socket,
     /// The queues.
     pub queue: Queue,
-    /// Those of Bull among them.
+    /// Bull's queues among them.
     pub bull: Bull,
     /// Where jobs, outcomes and characters are kept.
     pub storage: Storage,
@@ -43,7 +43,7 @@ pub struct Config {
 /// Where jobs, outcomes and characters are kept: in one local file, or on real servers.
 #[derive(Debug, Clone)]
 pub enum Storage {
-    /// One local file; a secret that is not given is made there.
+    /// One local file; if no secret is given, one is generated beside it.
     Embedded {
         /// The data directory.
         dir: PathBuf,
@@ -62,7 +62,7 @@ pub enum Storage {
 }
 
 impl Storage {
-    /// Whether the key that tokens are signed with is the service's own: nobody else can make one.
+    /// Whether the service generates the key that tokens are signed with: then nobody else can sign one.
     #[must_use]
     pub fn makes_secret(&self) -> bool {
         matches!(self, Self::Embedded { secret: None, .. })
@@ -83,11 +83,11 @@ impl Config {
         }
     }
 
-    /// What an operator should know of these settings, at every start.
+    /// What an operator should know about these settings, at every start.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
         const LEGACY: &str =
-            "socket.legacy is on: open to everybody, who may join any room and emit Profile into any";
+            "socket.legacy is on: open to everybody, and all may join any room and emit Profile into any";
         if self.socket.legacy { vec![LEGACY] } else { Vec::new() }
     }
 
@@ -102,7 +102,7 @@ impl Config {
     }
 }
 
-/// What is wrong with the configuration, a line for each mistake.
+/// What is wrong with the configuration, one line per mistake.
 #[derive(Debug, thiserror::Error)]
 pub struct Mistakes(pub Vec<String>);
 

@@ -1,4 +1,4 @@
-//! The one local file of the embedded default: an SQLite database that queue, outcomes and characters share.
+//! The single local file of the embedded mode: an SQLite database that queue, outcomes and characters share.
 
 use std::{
     fs::{File, TryLockError},
@@ -11,12 +11,12 @@ use rusqlite::Connection;
 
 use crate::secret;
 
-/// The file in the data directory that its process has locked.
+/// The file in the data directory that the process using it has locked.
 pub const LOCK: &str = "octavo.lock";
 
 const SCHEMA: &str = include_str!("embedded.sql");
 
-/// The open file; clones share it. One process at a time holds a data directory.
+/// The open file; clones share it. Only one process at a time holds a data directory.
 #[derive(Clone)]
 pub struct Embedded {
     connection: Arc<Mutex<Connection>>,
@@ -26,7 +26,7 @@ pub struct Embedded {
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be made or written.
+    /// The directory cannot be created or written.
     #[error("the data directory {0} cannot be used: {1}")]
     Directory(PathBuf, #[source] io::Error),
     /// Another process holds it.
@@ -37,13 +37,13 @@ pub enum OpenError {
     Database(PathBuf, #[source] rusqlite::Error),
 }
 
-/// Why an operation on the file failed: a full disk, say.
+/// Why an operation on the file failed: a full disk, for example.
 #[derive(Debug, thiserror::Error)]
 #[error("the embedded store failed: {0}")]
 pub struct EmbeddedError(#[from] rusqlite::Error);
 
 impl Embedded {
-    /// Opens, or makes, the database in `dir`.
+    /// Opens, or creates, the database in `dir`.
     ///
     /// # Errors
     /// When the directory cannot be used, or is in use.
@@ -63,14 +63,14 @@ impl Embedded {
     /// Runs `work` in a transaction, off the async threads.
     ///
     /// # Errors
-    /// What SQLite says; nothing of `work` is kept then.
+    /// SQLite's error; nothing that `work` did is kept then.
     pub async fn transaction<T: Send + 'static>(
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, EmbeddedError> {
         let connection = Arc::clone(&self.connection);
         let done = tokio::task::spawn_blocking(move || {
-            // A panic in earlier work has rolled its transaction back: the connection is sound.
+            // A panic in earlier work rolled its transaction back: the connection is sound.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = connection.transaction()?;
             let result = work(&transaction)?;
@@ -92,7 +92,7 @@ fn database(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Brings a database of an earlier version up to [`SCHEMA`]; its dead letters are as if they had died now.
+/// Upgrades a database of an earlier version to [`SCHEMA`]; its dead letters count as having died now.
 fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
     for column in ["error TEXT", "died INTEGER"] {
         let name = column.split(' ').next();

@@ -2,9 +2,9 @@
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 
--- Jobs that are not done. `state` is waiting, active or dead; a waiting job is taken from `due` on. `claimed` is when it
--- was claimed last, `error` what its attempt before failed with; a dead letter has its `reason` and its serial, `died`:
--- when it died, in microseconds, or one more than the last.
+-- Jobs that are not done. `state` is waiting, active or dead; a waiting job can be claimed from `due` on. `claimed` is when
+-- it was last claimed, `error` what its previous attempt failed with; a dead letter has its `reason` and its serial, `died`:
+-- when it died, in microseconds, or one more than the last serial.
 CREATE TABLE IF NOT EXISTS jobs (
   seq          INTEGER PRIMARY KEY AUTOINCREMENT,
   queue        TEXT NOT NULL,
@@ -39,7 +39,7 @@ CREATE INDEX IF NOT EXISTS log_job ON log (queue, job);
 CREATE INDEX IF NOT EXISTS log_seq ON log (seq);
 CREATE INDEX IF NOT EXISTS log_unheard ON log (user, queue, seq) WHERE heard = 0;
 
--- One row for each log: `last` is the seq of its last outcome, `floor` of the last that was dropped.
+-- One row for each log: `last` is the seq of its last outcome, `floor` that of the last one that was dropped.
 CREATE TABLE IF NOT EXISTS log_state (
   user     TEXT PRIMARY KEY,
   epoch    TEXT NOT NULL,
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS log_state (
 CREATE INDEX IF NOT EXISTS log_state_last ON log_state (last);
 DROP TABLE IF EXISTS outcomes;
 
--- Keys that stand for a job, so that asking twice is one job; see src/queue/once.rs.
+-- Keys that stand for a job, so that requesting it twice makes one job; see src/queue/once.rs.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
   name         TEXT PRIMARY KEY,
   fingerprint  TEXT NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
 );
 CREATE INDEX IF NOT EXISTS idempotency_keys_expires ON idempotency_keys (expires);
 
--- Named and shaped as the collection of MongoDB.
+-- Named and shaped like the collection in MongoDB.
 CREATE TABLE IF NOT EXISTS Characters (
   _id          TEXT PRIMARY KEY,
   Name         TEXT NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS Characters (
 );
 CREATE INDEX IF NOT EXISTS characters_newest ON Characters (User_Id, createdAt DESC, _id DESC);
 
--- Jobs whose effect has happened: updates, deletes, and the creates of what was deleted.
+-- Jobs whose effect has happened: updates, deletes, and the creates of what was later deleted.
 CREATE TABLE IF NOT EXISTS effects (
   job      BLOB PRIMARY KEY,
   expires  INTEGER NOT NULL

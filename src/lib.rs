@@ -1,4 +1,4 @@
-//! Octavo takes jobs from queues, does them on behalf of users, and tells the users' browsers.
+//! Octavo takes jobs from queues, does them on behalf of users, and tells the users' browsers the outcome.
 //!
 //! ```text
 //!  producers                                    one process of octavo

@@ -1,4 +1,4 @@
-//! What is counted, in Prometheus' text format.
+//! What is counted and measured, in Prometheus's text format.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::queue::Counts;
 
-/// The counters of one running service.
+/// The metrics of one running service.
 pub struct Metrics {
     registry: Registry,
     jobs: Family<JobLabels, Counter>,
@@ -53,11 +53,11 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
-/// Every word a job's end can be told in.
+/// Every word for the end of a job's run.
 const OUTCOMES: [&str; 6] = ["done", "refused", "retry", "released", "buried", "lost"];
 
 impl Metrics {
-    /// Counters at zero for `queues`.
+    /// Metrics at zero for `queues`.
     pub fn new(queues: impl IntoIterator<Item = &'static str>) -> Self {
         let jobs = Family::<JobLabels, Counter>::default();
         let driven = Family::<QueueLabels, Counter>::default();
@@ -85,35 +85,39 @@ impl Metrics {
             drop(profiles.get_or_create(&OutcomeLabels { outcome }));
         }
         let mut registry = Registry::with_prefix("octavo");
-        registry.register("jobs", "Jobs by what became of them", jobs.clone());
+        registry.register("jobs", "Runs of jobs, by what became of them", jobs.clone());
         registry.register_with_unit(
             "job_wait",
-            "Time from a job's creation to its claim, with its delay and the attempts before",
+            "Time from a job's creation to its claim, including its delay and earlier attempts",
             Unit::Seconds,
             waited.clone(),
         );
         registry.register_with_unit(
             "job_duration",
-            "Time that a job's run took",
+            "Time spent handling a job, from parsing its data to its result, excluding claim and settlement",
             Unit::Seconds,
             took.clone(),
         );
-        registry.register("queue_jobs", "Jobs in the queues by state", states.clone());
-        registry.register("dead_letters_driven", "Dead letters driven again", driven.clone());
+        registry.register("queue_jobs", "Jobs in the queues, by state", states.clone());
+        registry.register("dead_letters_driven", "Dead letters put back into their queues", driven.clone());
         registry.register(
             "store_available",
-            "1 while the store answers; else no jobs are claimed",
+            "1 while the store answers; 0 while it is away and no jobs are claimed",
             store.clone(),
         );
         registry.register(
             "queue_available",
-            "1 while the queue answers; else octavo_queue_jobs has nothing",
+            "1 while the queue answers; 0 while it does not and octavo_queue_jobs is empty",
             queue.clone(),
         );
-        registry.register("sockets", "Sockets that are connected", sockets.clone());
-        registry.register("sockets_unsigned", "Of these, those without a token", unsigned.clone());
-        registry.register("sign_ins_refused", "Sockets that were not let in", refused.clone());
-        registry.register("profiles", "Messages of sibling services to rooms", profiles.clone());
+        registry.register("sockets", "Connected sockets", sockets.clone());
+        registry.register("sockets_unsigned", "Connected sockets without a token", unsigned.clone());
+        registry.register("sign_ins_refused", "Sockets that were refused, by reason", refused.clone());
+        registry.register(
+            "profiles",
+            "Profiles from sibling services to rooms, by what became of them",
+            profiles.clone(),
+        );
         Self {
             registry,
             jobs,
@@ -130,14 +134,14 @@ impl Metrics {
         }
     }
 
-    /// Counts one end of a job, which `waited` before it was claimed and then `took` some time.
+    /// Counts the end of one run of a job, which `waited` before it was claimed and then `took` some time.
     pub fn job(&self, queue: &'static str, outcome: &'static str, waited: Duration, took: Duration) {
         self.jobs.get_or_create(&JobLabels { queue, outcome }).inc();
         self.waited.get_or_create(&QueueLabels { queue }).observe(waited.as_secs_f64());
         self.took.get_or_create(&QueueLabels { queue }).observe(took.as_secs_f64());
     }
 
-    /// Counts a dead letter that was driven again.
+    /// Counts a dead letter that was redriven.
     pub fn driven(&self, queue: &'static str) {
         self.driven.get_or_create(&QueueLabels { queue }).inc();
     }
@@ -155,7 +159,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a socket that was not let in.
+    /// Counts a socket that was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabels { reason }).inc();
     }
@@ -165,7 +169,7 @@ impl Metrics {
         self.profiles.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// Notes whether the queue answers; how many jobs it has is not known when it does not.
+    /// Notes whether the queue answers; if it does not, nobody knows how many jobs it has.
     pub fn queue_available(&self, available: bool) {
         self.queue.set(available.into());
         if !available {
@@ -186,7 +190,7 @@ impl Metrics {
         }
     }
 
-    /// All of it as text.
+    /// All metrics as text.
     ///
     /// # Errors
     /// Never in practice: writing to a string does not fail.

@@ -12,7 +12,7 @@ pub struct Outcome {
     pub profile: Box<RawValue>,
 }
 
-/// A successful answer, a text or documents, serialised once: as the profile that its user is told.
+/// A successful answer, a text or documents, serialised once, as the profile that its user is told.
 #[derive(Debug)]
 pub struct Reply(Box<RawValue>);
 
@@ -26,14 +26,14 @@ impl Reply {
     }
 }
 
-/// Why there is no success, sorted by what happens next.
+/// Why a job did not succeed, sorted by what happens next.
 #[derive(Debug)]
 pub enum Failure {
     /// The request is wrong: the user is told, and the job is done.
     Refused(Refusal),
-    /// This attempt did not succeed, another may: the job is tried again. The text is for the log.
+    /// This attempt did not succeed, but another may: the job is tried again. The text is for the log.
     Retry(String),
-    /// What the domain stands on seems to be away. It is asked; if it is, this was no attempt. The text is for the log.
+    /// What the domain depends on seems to be away. If a probe confirms that, this was no attempt. The text is for the log.
     Away(String),
     /// The job can never be done: it is buried with this reason, and the user is told.
     Abort(String),
@@ -45,7 +45,7 @@ pub enum Refusal {
     /// The token does not prove that the job is its user's.
     #[error("session expired: {0}")]
     Session(#[from] crate::auth::TokenError),
-    /// What the job names is not there, or not the caller's.
+    /// What the job names does not exist, or is not the caller's.
     #[error("{0}")]
     NotFound(&'static str),
 }
@@ -61,7 +61,7 @@ impl Refusal {
     }
 }
 
-/// What the user is told of anything that fails for good, except an expired session.
+/// What the user is told about anything that fails for good, except an expired session.
 pub const FAILED: &str = "Error processing job";
 
 #[derive(Serialize)]
@@ -72,18 +72,18 @@ struct Profile<'a, M: ?Sized> {
     status: bool,
 }
 
-/// What takes the place of a profile that is not kept: its user is to ask for its state anew.
+/// What takes the place of a profile that is not kept: the user should fetch the current state again.
 const RESYNC: &str = r#"{"Message":"resync","Status":true}"#;
 
 impl Outcome {
-    /// What is kept of it, to be told again: all, or, when it has more than `most` bytes, that the user should resync.
+    /// What is kept of it, to be sent again: all of it or, if it has more than `most` bytes, that the user should resync.
     #[must_use]
     pub fn kept(&self, most: usize) -> &str {
         let profile = self.profile.get();
         if profile.len() <= most { profile } else { RESYNC }
     }
 
-    /// An outcome that is no longer kept.
+    /// Stands in for an outcome that is no longer kept.
     ///
     /// # Errors
     /// Never in practice: the text is JSON.

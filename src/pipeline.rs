@@ -1,4 +1,4 @@
-//! The way of one job: parse, prove who asks, run, tell the user, settle.
+//! The course of one job: parse, prove who asks, run, tell the user, settle.
 
 mod breaker;
 mod domain;
@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// Jobs of one domain on their way.
+/// Takes the jobs of one domain through their course.
 pub struct Pipeline<D> {
     domain: D,
     breaker: Breaker,
@@ -47,7 +47,7 @@ pub struct Pipeline<D> {
 }
 
 impl<D: Domain> Pipeline<D> {
-    /// The way for jobs of `domain`.
+    /// The pipeline for jobs of `domain`.
     #[must_use]
     pub fn new(
         domain: D,
@@ -60,7 +60,7 @@ impl<D: Domain> Pipeline<D> {
         Self { domain, breaker: Breaker::default(), auth, notifier, metrics, attempts, max_crashes }
     }
 
-    /// Runs a job once, and gives its user too, when known.
+    /// Runs a job once; also returns its user, if known.
     async fn attempt(&self, job: &Job) -> (Option<String>, Result<Reply, Failure>) {
         let (user, token, command) = match self.domain.parse(job.queue, &job.data) {
             Ok(Request { id, token, command }) => (id, token, Ok(command)),
@@ -77,7 +77,7 @@ impl<D: Domain> Pipeline<D> {
             let reason = format!("poison: {} processes died while it ran", job.crashes);
             return (Some(user), Err(Failure::Abort(reason)));
         }
-        // Who asks comes before what is asked: a job that proves nothing leaves no dead letter.
+        // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
             (Ok(caller), Ok(command)) => self.run(&caller, job, command).await,
             (Ok(_), Err(failure)) => Err(failure),
@@ -101,8 +101,8 @@ impl<D: Domain> Pipeline<D> {
         self.weigh(result).await
     }
 
-    /// Asks whether what seems to be away is. If it is not, or if this job was the first to notice and is the cause
-    /// perhaps, an attempt is counted: so no job can fail for ever.
+    /// Checks whether what seems to be away really is. If it is not, or if this job was the first to notice and so may be
+    /// the cause, an attempt is counted: so no job can fail for ever.
     async fn weigh(&self, result: Result<Reply, Failure>) -> Result<Reply, Failure> {
         match result {
             Err(Failure::Away(reason)) => match self.breaker.failed(self.domain.probe()).await {
@@ -156,9 +156,9 @@ impl<D: Domain> Pipeline<D> {
     }
 }
 
-/// A job that took longer than its producer allows is tried again only as often as its producer said.
+/// A job that took longer than its producer allows is retried only as often as its producer said.
 fn timed_out(job: &Job, timeout: Duration) -> Failure {
-    // In the words of Bull, the layout that has timeouts: producers see them as the reason of the failed job.
+    // In Bull's words, since only its layout has timeouts: producers see them as the reason of the failed job.
     let reason = format!("Promise timed out after {} milliseconds", timeout.as_millis());
     if job.attempt < job.options.attempts.unwrap_or(1) {
         Failure::Retry(reason)
@@ -258,7 +258,7 @@ impl Event<'_> {
             };
         }
         match *outcome {
-            // Thousands a second: metrics count them, and their users hear of them.
+            // There may be thousands a second: metrics count them, and their users are told.
             "done" => event!(debug),
             "refused" | "released" => event!(info),
             _ => event!(warn),

@@ -1,4 +1,4 @@
-//! Tasks in the background, which somebody awaits, and whose crash somebody hears of.
+//! Background tasks that are awaited, and whose crashes are noticed.
 
 use std::panic::AssertUnwindSafe;
 
@@ -18,7 +18,7 @@ impl Tasks {
         let crashed = self.crashed.clone();
         self.tracker.spawn(AssertUnwindSafe(task).catch_unwind().map(move |ended| {
             if ended.is_err() {
-                tracing::error!(task = name, "a task in the background crashed");
+                tracing::error!(task = name, "a background task crashed");
                 crashed.cancel();
             }
         }));
@@ -36,11 +36,11 @@ impl Tasks {
     }
 }
 
-/// Lets tasks that are ready, and about to add to what is gathered, do so first: while `count` grows, up to `enough`, but for
-/// some turns at the most. Takes microseconds when nothing else runs, and what the others take when it does.
+/// Yields to ready tasks so that they can join the batch, until `count` reaches `enough`, stops growing, or 16 turns have
+/// passed. Takes microseconds when nothing else runs, and as long as the other tasks take when something does.
 pub async fn let_in(enough: usize, mut count: impl FnMut() -> usize) {
     const TURNS: usize = 16;
-    /// After so many turns in which nothing came nothing is expected: another thread may be slower than this one.
+    /// Growth has stopped after this many turns without any; fewer prove nothing, since another thread may be slower.
     const IN_VAIN: usize = 4;
     let (mut before, mut in_vain) = (count(), 0);
     for _ in 0..TURNS {

@@ -1,4 +1,4 @@
-//! The log: for people on a terminal, an object a line otherwise.
+//! The log: for people on a terminal, one JSON object per line otherwise.
 
 use std::io::{self, IsTerminal};
 
@@ -9,7 +9,7 @@ use crate::config::{Log, LogFormat};
 /// Starts logging to standard error.
 ///
 /// # Errors
-/// When the filter is not one, or logging was started before.
+/// When the filter is invalid, or logging was already started.
 pub fn start(config: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = EnvFilter::try_new(&config.filter)?;
     let log = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
@@ -22,7 +22,7 @@ pub fn start(config: &Log) -> Result<(), Box<dyn std::error::Error + Send + Sync
     }
 }
 
-/// Whether whoever looks at a terminal wants colours on it, by the convention of `NO_COLOR`, and can see them.
+/// Whether the user of a terminal wants colours, by the `NO_COLOR` convention, and the terminal can show them.
 #[must_use]
 pub fn wants_colours() -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());

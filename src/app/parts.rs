@@ -1,4 +1,4 @@
-//! The parts that differ with the storage: its queues, its store, its key.
+//! The parts that depend on the storage: its queues, its store, its key.
 
 use std::sync::Arc;
 
@@ -23,21 +23,21 @@ use crate::{
     secret,
 };
 
-/// What the rest of the service is put together from.
+/// What the rest of the service is built from.
 pub(super) struct Parts {
-    /// Checks and makes tokens.
+    /// Verifies and signs tokens.
     pub auth: Auth,
     /// Keeps characters.
     pub store: Arc<dyn Store>,
-    /// Where our own jobs go.
+    /// Where the jobs that we push go.
     pub inboxes: Vec<Arc<dyn Inbox>>,
-    /// All that are served, the inboxes among them.
+    /// All queues that are served, the inboxes among them.
     pub queues: Vec<Arc<dyn Queue>>,
     /// Their dead letters.
     pub letters: Arc<dyn Letters>,
     /// Keeps outcomes.
     pub log: Arc<dyn OutcomeLog>,
-    /// Wakes the queues, and hears of the logs, where other processes may be.
+    /// Wakes the queues, and hears news of the logs, where there may be other processes.
     pub listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
 }
 
@@ -78,7 +78,7 @@ async fn servers(
         tracing::warn!("JWT_SECRET is shorter than {least} bytes: it can be guessed from one token");
     }
     let settings =
-        if redis.sentinels.is_empty() { "REDIS_HOST and REDIS_PORT" } else { "the settings of Sentinel" };
+        if redis.sentinels.is_empty() { "REDIS_HOST and REDIS_PORT" } else { "the Sentinel settings" };
     let cannot = |source: redis::RedisError| {
         let asked_who = matches!(source.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
         let settings =
@@ -91,7 +91,7 @@ async fn servers(
     let bull = |name: &&'static str| {
         Arc::new(BullQueue::new(name, connection.clone(), &config.bull, &config.queue, &log))
     };
-    // Dead letters are looked at and driven again also where nothing is served, or no longer.
+    // Dead letters can be looked at and redriven even for queues that are not, or no longer, served.
     let all_bull: Vec<_> = QUEUES.iter().map(bull).collect();
     let is_served = |queue: &&Arc<BullQueue>| config.bull.queues.contains(&queue.name());
     let bull: Vec<_> = all_bull.iter().filter(is_served).map(Arc::clone).collect();

@@ -1,4 +1,4 @@
-//! The HTTP servers: one for everything, and one for Socket.IO alone where that is asked for.
+//! The HTTP servers: one for everything, and one for Socket.IO alone if that is configured.
 
 use std::{io, net::SocketAddr};
 
@@ -6,16 +6,16 @@ use axum::{Router, serve::ListenerExt};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Servers that run.
+/// The running servers.
 pub(super) struct Servers {
     close: CancellationToken,
-    /// Those that listen.
+    /// Those that still listen.
     listening: TaskTracker,
     running: JoinHandle<io::Result<()>>,
 }
 
 impl Servers {
-    /// Serves `router` on `main`, and on another port what `messages` says.
+    /// Serves `router` on `main` and, on another port, what `messages` says.
     pub(super) fn start(main: TcpListener, router: Router, messages: Option<(TcpListener, Router)>) -> Self {
         let (close, listening) = (CancellationToken::new(), TaskTracker::new());
         let main = serve(main, router, &close, &listening);
@@ -35,7 +35,7 @@ impl Servers {
         (&mut self.running).await.unwrap_or(Ok(()))
     }
 
-    /// Takes no more connections; those that there are go on. To whoever comes from then on, nobody is here.
+    /// Accepts no more connections; open ones go on. From then on, it is as if nobody were listening here.
     pub(super) async fn stop_listening(&self) {
         self.close.cancel();
         self.listening.wait().await;
@@ -55,7 +55,7 @@ fn serve(
     close: &CancellationToken,
     listening: &TaskTracker,
 ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-    // Goes with the listener.
+    // Dropped with the listener.
     let listens = listening.token();
     let listener = listener.tap_io(move |stream| {
         let _listens = &listens;

@@ -1,20 +1,20 @@
-//! Tokens that were verified already, so that each is verified once while it is valid.
+//! Tokens that were already verified, so that each is verified only once while it is valid.
 
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::Caller;
 
-/// Tokens that are remembered at the most; those that come least are forgotten first.
+/// The most tokens that are remembered; those that are seen least often are forgotten first.
 pub(super) const MOST: usize = 10_000;
 
-/// Callers by the hash of their token: no token is kept, and nobody finds a second one with the same hash.
+/// Callers by the hash of their token: no token is kept, and nobody can find a second one with the same hash.
 pub(super) struct Verified(Cache<[u8; 32], Proof>);
 
 #[derive(Clone)]
 struct Proof {
     caller: Caller,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     exp: f64,
 }
 
@@ -23,8 +23,8 @@ impl Verified {
         Self(Cache::new(MOST))
     }
 
-    /// The caller of `token`, if it was verified before and is valid still at `now`, in seconds since 1970; else that of
-    /// `verify`, with its `exp`. A failure is not remembered.
+    /// The caller of `token`, if it was verified before and is still valid at `now`, in seconds since 1970; else the one
+    /// from `verify`, with its `exp`. A failure is not remembered.
     pub(super) fn caller<E>(
         &self,
         token: &str,

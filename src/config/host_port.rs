@@ -1,4 +1,4 @@
-//! Addresses of servers, as they are written in a list.
+//! Addresses of servers, as written in a list.
 
 use std::{fmt, str::FromStr};
 
@@ -16,7 +16,7 @@ pub struct HostPort {
 impl FromStr for HostPort {
     type Err = String;
 
-    /// `host:port`, with brackets around an address of IPv6.
+    /// `host:port`, with brackets around an IPv6 address.
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = text.rsplit_once(':').and_then(|(host, port)| {
             let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -25,7 +25,7 @@ impl FromStr for HostPort {
                 !host.is_empty() && !host.contains(['/', '@']) && (bare.is_some() || !host.contains(':'));
             Some(Self { host: host.to_owned(), port: port.parse().ok()? }).filter(|_| is_host)
         });
-        // Before an @ there may be a password.
+        // There may be a password before an @.
         let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
         parsed.ok_or_else(|| format!("\"{shown}\" is not an address like sentinel-1.example.org:26379"))
     }

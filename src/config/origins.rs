@@ -1,4 +1,4 @@
-//! Which web pages may talk to us, as the setting says it.
+//! Which web pages may talk to us, as configured.
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Those that no browser can have: an origin is a scheme and a host, with a port perhaps, and nothing more.
+    /// Those that no browser can send: an origin is a scheme, a host and perhaps a port, and nothing more.
     pub(super) fn unlike_any(&self) -> impl Iterator<Item = &String> {
         let only = if let Self::Only(only) = self { only.as_slice() } else { &[] };
         only.iter().filter(|origin| {

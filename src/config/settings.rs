@@ -1,4 +1,4 @@
-//! The settings as they are written, and the check that makes a [`Config`] of them.
+//! The settings as written, and the check that turns them into a [`Config`].
 
 use std::{net::IpAddr, num::NonZero, path::PathBuf, thread::available_parallelism, time::Duration};
 
@@ -16,17 +16,17 @@ use super::{
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    /// Address to listen on, when set.
+    /// Address to listen on, if set.
     #[serde(deserialize_with = "optional")]
     pub host: Option<IpAddr>,
     /// Port to listen on; 0 takes a free one.
     pub port: u16,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
-    /// Threads that do the work, when set.
+    /// Threads that do the work, if set.
     #[serde(deserialize_with = "optional")]
     pub threads: Option<NonZero<usize>>,
-    /// How long running jobs may go on after SIGTERM.
+    /// How long running jobs may continue after SIGTERM.
     #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
     pub shutdown: Duration,
 }
@@ -44,7 +44,7 @@ impl Server {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Socket {
-    /// A second port with Socket.IO only, when set.
+    /// A second port with Socket.IO only, if set.
     #[serde(deserialize_with = "optional")]
     pub port: Option<u16>,
     /// Who may connect.
@@ -78,23 +78,23 @@ pub struct Embedded {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
-    /// Put before every queue name in Redis.
+    /// Prefix of every queue name in Redis.
     pub prefix: String,
-    /// Jobs that may run at a time, for each queue.
+    /// Jobs that may run at the same time, for each queue.
     pub concurrency: usize,
-    /// Most bytes of job data that one claim takes.
+    /// The bytes of job data after which a claim takes no more jobs.
     pub claim_bytes: usize,
-    /// How long a claimed job stays ours without a sign of life.
+    /// How long a claimed job stays ours unless the lease is renewed.
     #[serde(rename = "lease_seconds", deserialize_with = "seconds")]
     pub lease: Duration,
     /// Attempts of a job whose producer set none.
     pub attempts: u32,
     /// Crashes after which a job is buried.
     pub max_crashes: u32,
-    /// How long an outcome is kept, to be told or asked for.
+    /// How long an outcome is kept, to be sent or asked for.
     #[serde(rename = "outcome_seconds", deserialize_with = "seconds")]
     pub outcome_ttl: Duration,
-    /// Most bytes of outcomes that are kept for one user.
+    /// The most bytes of outcomes that are kept for one user.
     pub outcome_bytes: usize,
     /// How long dead letters are kept.
     #[serde(rename = "dead_letter_days", deserialize_with = "days")]
@@ -102,8 +102,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Connections to MongoDB that are of use at a time: one for each read that goes alone, in two queues, ours and Bull's, but
-    /// more than some dozens of these do not make the server faster.
+    /// How many connections to MongoDB are of use: one for each read that goes alone, in two queues, ours and Bull's; but
+    /// more than a few dozen do not make the server faster.
     #[must_use]
     pub fn connections(&self) -> u32 {
         u32::try_from(self.concurrency.saturating_mul(2)).unwrap_or(u32::MAX).min(128)
@@ -117,7 +117,7 @@ pub struct Bull {
     /// Which of them are served.
     #[serde(deserialize_with = "names")]
     pub queues: Vec<&'static str>,
-    /// What their keys begin with.
+    /// Prefix of their keys.
     pub prefix: String,
 }
 
@@ -127,7 +127,7 @@ pub struct Bull {
 pub struct Log {
     /// How it is written.
     pub format: LogFormat,
-    /// What is written, in the language of `tracing_subscriber::EnvFilter`.
+    /// What is written, in the syntax of `tracing_subscriber::EnvFilter`.
     pub filter: String,
 }
 
@@ -139,7 +139,7 @@ pub enum LogFormat {
     Auto,
     /// For people.
     Pretty,
-    /// An object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -149,7 +149,7 @@ pub(super) struct Auth {
     secret: SecretString,
 }
 
-/// All settings as they are written.
+/// All settings as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
@@ -165,7 +165,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Checks what types cannot say; `None` when it cannot be told which storage is meant.
+    /// Checks what types cannot express; `None` when it is unclear which storage is meant.
     pub(super) fn check(self, mistakes: &mut Vec<String>) -> Option<Config> {
         let mut within = |name: &str, value: usize, most: usize| {
             if value == 0 || value > most {
@@ -181,7 +181,7 @@ impl Settings {
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
         if self.socket.buffer < 8 {
             mistakes
-                .push("OCTAVO__SOCKET__BUFFER: must be at least 8, for a handshake takes some".to_owned());
+                .push("OCTAVO__SOCKET__BUFFER: must be at least 8, since a handshake takes some".to_owned());
         }
         if self.queue.outcome_bytes < 64 << 10 {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_BYTES: must be at least 65536".to_owned());
@@ -193,23 +193,25 @@ impl Settings {
         }
         if self.queue.lease < Duration::from_secs(3) {
             mistakes.push(
-                "OCTAVO__QUEUE__LEASE_SECONDS: must be at least 3, for it is renewed at a third".to_owned(),
+                "OCTAVO__QUEUE__LEASE_SECONDS: must be at least 3: the lease is renewed after a third"
+                    .to_owned(),
             );
         }
         if self.queue.outcome_ttl.is_zero() {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_SECONDS: must be at least 1".to_owned());
         }
         if self.queue.letter_ttl < Duration::from_secs(1) {
-            mistakes.push("OCTAVO__QUEUE__DEAD_LETTER_DAYS: must be more than 0, 30 at the most".to_owned());
+            mistakes.push("OCTAVO__QUEUE__DEAD_LETTER_DAYS: must be more than 0 and at most 30".to_owned());
         }
         if self.socket.port == Some(self.server.port) && self.server.port != 0 {
             mistakes.push(
-                "PORT_MESSAGES_USERS: is PORT; leave it out, for Socket.IO is on PORT as well".to_owned(),
+                "PORT_MESSAGES_USERS: is the same as PORT; leave it out: PORT serves Socket.IO too"
+                    .to_owned(),
             );
         }
         if self.queue.prefix == format!("{}:", self.bull.prefix) {
             mistakes.push(format!(
-                "OCTAVO__QUEUE__PREFIX: is what Bull's keys begin with (OCTAVO__BULL__PREFIX is {}); give another",
+                "OCTAVO__QUEUE__PREFIX: is what Bull's keys begin with (OCTAVO__BULL__PREFIX is {}); choose another",
                 self.bull.prefix
             ));
         }
@@ -261,14 +263,14 @@ fn storage(
     Some(Storage::Servers { redis, mongodb, secret: secret? })
 }
 
-/// What is wrong with a connection string, without saying what is in it: it may hold a password.
+/// What is wrong with a connection string, without quoting it: it may hold a password.
 fn uri_mistake(uri: &SecretString) -> Option<String> {
     match ConnectionString::parse(uri.expose_secret()) {
         Err(_) => Some(
             "MONGODB_URI: is not a connection string like mongodb://localhost:27017/storybang".to_owned(),
         ),
         Ok(parsed) if parsed.default_database.is_none() => Some(
-            "MONGODB_URI: names no database; end it in one, as in mongodb://localhost:27017/storybang"
+            "MONGODB_URI: names no database; end it with one, as in mongodb://localhost:27017/storybang"
                 .to_owned(),
         ),
         Ok(_) => None,

@@ -11,7 +11,7 @@ use super::{Environment, Mistakes, settings::Settings};
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// The platform's own variables, and the settings that they are.
+/// The platform's own variables, and the settings that they stand for.
 const PLATFORM: [(&str, &str); 6] = [
     ("PORT", "server.port"),
     ("PORT_MESSAGES_USERS", "socket.port"),
@@ -23,7 +23,7 @@ const PLATFORM: [(&str, &str); 6] = [
 
 const PREFIX: &str = "OCTAVO__";
 
-/// Reads all sources; what is wrong is put back to its default and told in the list, so that the rest is read too.
+/// Reads all sources; what is wrong is reset to its default and reported in the list, so that the rest is read too.
 ///
 /// # Errors
 /// When a source cannot be read at all.
@@ -64,17 +64,17 @@ pub(super) fn read(file: Option<PathBuf>, env: &Environment) -> Result<(Settings
     typed(builder, &defaults, layers)
 }
 
-/// What is known of the sources.
+/// What is known about the sources.
 struct Layers {
-    /// All keys that there are.
+    /// All keys that exist.
     known: Vec<String>,
-    /// By what name a key was set, in the source that counts.
+    /// The name by which a key was set, in the source that counts.
     names: HashMap<String, String>,
     mistakes: Vec<String>,
 }
 
 impl Layers {
-    /// Notes that `key` is set by the name `name`; when there is no such key, that is a mistake.
+    /// Notes that `key` is set under `name`; `false`, and a mistake, if there is no such key.
     fn knows(&mut self, name: &str, key: &str, show: fn(&str) -> String) -> bool {
         if self.known.iter().any(|known| known == key) {
             self.names.insert(key.to_owned(), name.to_owned());
@@ -83,13 +83,13 @@ impl Layers {
         let near = self.known.iter().min_by_key(|candidate| distance(candidate, key));
         self.mistakes.push(match near.filter(|candidate| distance(candidate, key) <= 3) {
             Some(meant) => format!("{name}: no such setting; did you mean {}?", show(meant)),
-            None => format!("{name}: no such setting; config/default.toml names them all"),
+            None => format!("{name}: no such setting; config/default.toml lists them all"),
         });
         false
     }
 }
 
-/// Makes [`Settings`], putting each value that does not fit back to its default until all fit.
+/// Makes [`Settings`], resetting each value that does not fit to its default until all fit.
 fn typed(
     mut builder: ConfigBuilder<DefaultState>,
     defaults: &config::Config,
@@ -119,7 +119,7 @@ fn long_name(key: &str) -> String {
     format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
 }
 
-/// The reason alone: `config` adds the key, which stands before it already, and the names of its types.
+/// The reason alone: `config` adds the key, which our message already begins with, and its own names for types.
 fn plain(error: &ConfigError) -> String {
     match error {
         ConfigError::Type { unexpected, expected, .. } => {
@@ -140,7 +140,7 @@ fn plain(error: &ConfigError) -> String {
 fn read_file(path: &Path) -> Result<config::Config, Mistakes> {
     let told = |what: String| Mistakes(vec![format!("{}: {what}", path.display())]);
     let text = std::fs::read_to_string(path).map_err(|error| told(format!("cannot be read: {error}")))?;
-    // The parser shows the line, which may hold a secret: only where it is, and what is wrong, are told.
+    // The parser quotes the line, which may hold a secret: we report only where it is, and what is wrong.
     parse(&text).map_err(|error| {
         let error = error.to_string();
         let lines: Vec<_> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Settings as they are written, and what is said of mistakes in them.
+//! Settings as written, and what is reported about mistakes in them.
 
 use super::*;
 

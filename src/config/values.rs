@@ -1,4 +1,4 @@
-//! How single values are read, where their type does not say it.
+//! How single values are read, where their type alone does not say.
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
@@ -15,8 +15,9 @@ pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'
         _ => {}
     }
     let known = |name: &str| {
-        let unknown =
-            || D::Error::custom(format!("there is no queue \"{name}\"; there are {}", QUEUES.join(", ")));
+        let unknown = || {
+            D::Error::custom(format!("there is no queue \"{name}\"; the queues are {}", QUEUES.join(", ")))
+        };
         QUEUES.into_iter().find(|queue| *queue == name).ok_or_else(unknown)
     };
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(known).collect()
@@ -27,13 +28,13 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
     u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-/// Days, with a fraction perhaps; 30 at the most.
+/// Days, perhaps with a fraction; at most 30.
 pub(super) fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let days = f64::deserialize(deserializer)?;
     let duration = Duration::try_from_secs_f64(days * 86_400.0).ok().filter(|_| days <= 30.0);
     duration.ok_or_else(|| {
         D::Error::custom(format!(
-            "is {days}, must be more than 0, 30 at the most: for 31 it is known which job had which effect"
+            "is {days}, must be more than 0 and at most 30: job effects are remembered for 31 days only"
         ))
     })
 }

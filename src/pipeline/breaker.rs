@@ -1,4 +1,4 @@
-//! Holds jobs back while what a domain stands on is away, so that an outage costs the backlog no attempts.
+//! Holds jobs back while the store that a domain depends on is away, so that an outage costs the backlog no attempts.
 //!
 //! What counts is not how many jobs have failed, but what the store says when it is asked after a failure: see
 //! `docs/decisions/0010`.
@@ -13,56 +13,56 @@ use tokio::{sync::Mutex, time::Instant};
 
 use crate::backoff;
 
-/// A store that does not answer within this is away.
+/// A store that does not answer within this time is away.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Pauses between questions, in milliseconds, while it is away: work goes on within a second of its return.
+/// Pauses between probes, in milliseconds, while it is away: work resumes within a second of its return.
 const PAUSE_MS: std::ops::RangeInclusive<u64> = 100..=500;
 
-/// An answer is good for this long after the question, for those who only want to know: longer than `PATIENCE`.
+/// How long an answer is good, from the start of its probe, for those who only want to know: longer than `PATIENCE`.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// So many jobs may fail one after the other though the store answers; then jobs are claimed one by one.
+/// This many jobs may fail in a row although the store answers; then jobs are claimed one by one.
 const FEW: u32 = 3;
 
-/// Pauses before those grow to what they are after this many failures: 1.6 s at the most.
+/// The pauses before those claims are as long as after this many failures: at most 1.6 s.
 const CAUTION: u32 = 5;
 
-/// Closed while the store is there. Open at first, so that nothing is claimed before the store has answered once.
+/// Closed while the store answers. Open at first, so that nothing is claimed before the store has answered once.
 #[derive(Default)]
 pub(super) struct Breaker {
     closed: AtomicBool,
-    /// Jobs that failed, since one was done, though the store answered.
+    /// Jobs that failed although the store answered, since one was done.
     failed: AtomicU32,
     /// Jobs that were done.
     done: AtomicU64,
-    /// Held while the store is asked: one question at a time.
+    /// Held while the store is probed: one probe at a time.
     asked: Mutex<Asked>,
-    /// Held by who asks until the store is there.
+    /// Held by whoever probes until the store answers.
     turn: Mutex<()>,
 }
 
 #[derive(Default)]
 struct Asked {
-    /// When the last question began that has an answer.
+    /// When the last finished probe began.
     at: Option<Instant>,
-    /// Since when the store is away, if it was there before.
+    /// Since when the store has been away, if it is.
     away: Option<Instant>,
 }
 
-/// Where the store is, to a job that failed because it did not seem to be there.
+/// The state of the store, for a job that failed because it seemed to be away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// It answers: this job's failure is its own.
     There,
-    /// It is away, and this job was the first to notice; perhaps it is the cause.
+    /// It is away, and this job was the first to notice, so it may be the cause.
     JustLost,
     /// It is away.
     Away,
 }
 
 impl Breaker {
-    /// Waits until the store is there; gives how many jobs may be claimed at once.
+    /// Waits until the store answers; returns how many jobs may be claimed at once.
     pub(super) async fn ready<P>(&self, probe: impl Fn() -> P) -> usize
     where
         P: Future<Output = Result<(), String>>,
@@ -82,14 +82,14 @@ impl Breaker {
         1
     }
 
-    /// A job has failed because the store did not seem to be there: is it?
+    /// A job has failed because the store seemed to be away: is it?
     pub(super) async fn failed(&self, probe: impl Future<Output = Result<(), String>>) -> Found {
         if !self.is_closed() {
             return Found::Away;
         }
         let now = Instant::now();
         let mut asked = self.asked.lock().await;
-        // A thousand jobs that fail together ask once.
+        // A thousand jobs that fail together probe once.
         let found = match asked.at {
             _ if !self.is_closed() => Found::Away,
             Some(at) if at >= now => Found::There,
@@ -109,7 +109,7 @@ impl Breaker {
         }
     }
 
-    /// Whether the store is there now, or was a moment ago.
+    /// Whether the store answers now, or did a moment ago.
     pub(super) async fn available(&self, probe: impl Future<Output = Result<(), String>>) -> bool {
         let mut asked = self.asked.lock().await;
         match asked.at {
@@ -122,12 +122,12 @@ impl Breaker {
         self.closed.load(Relaxed)
     }
 
-    /// Asks the store, and opens or closes.
+    /// Probes the store, and opens or closes.
     async fn ask(&self, asked: &mut Asked, probe: impl Future<Output = Result<(), String>>) -> Found {
         let (begun, done) = (Instant::now(), self.done.load(Relaxed));
         let answer = match tokio::time::timeout(PATIENCE, probe).await {
             Ok(answer) => answer,
-            // It has answered others meanwhile: it has much to do.
+            // It has answered others meanwhile: it is only busy.
             Err(_) if self.done.load(Relaxed) > done => Ok(()),
             Err(_) => Err(format!("no answer within {} ms", PATIENCE.as_millis())),
         };
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// A store that is there, away, or silent, and counts how often it was asked.
+    /// A store that is there, away, or silent, and counts its probes.
     #[derive(Default)]
     struct Store {
         away: AtomicBool,
@@ -219,7 +219,7 @@ mod tests {
 
         store.away.store(false, Relaxed);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(waiting.iter().all(tokio::task::JoinHandle::is_finished), "work goes on within a second");
+        assert!(waiting.iter().all(tokio::task::JoinHandle::is_finished), "work resumes within a second");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use crate::{
     queue::Origin,
 };
 
-/// One business domain: its commands, and how they are done. It knows nothing of queues, sockets or HTTP.
+/// One business domain: its commands, and how they are carried out. It knows nothing of queues, sockets or HTTP.
 pub trait Domain: Send + Sync + 'static {
     /// What a job can ask for.
     type Command: Send;
@@ -19,14 +19,14 @@ pub trait Domain: Send + Sync + 'static {
     /// All wrong fields.
     fn parse(&self, queue: &str, data: &[u8]) -> Result<Request<Self::Command>, Invalid>;
 
-    /// Writes a command as the data of a job of `user`, so that [`Domain::parse`] reads it again.
+    /// Writes a command as the data of a job of `user`, so that [`Domain::parse`] can read it back.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
     fn encode(&self, command: &Self::Command, user: &str, token: &str) -> Result<Vec<u8>, serde_json::Error>;
 
-    /// Whether jobs of `queue` are to be done in the order that they were asked for, as near as that goes; else a share of
-    /// them is done before its turn, so that one user's many do not hold up everybody's one.
+    /// Whether jobs of `queue` should be done in the order in which they were requested, as far as possible; if not, a share
+    /// of them is done before its turn, so that one user's many jobs do not hold up everybody else's one.
     fn in_order(&self, queue: &str) -> bool;
 
     /// Runs a command. Its effect must be the same when it is run twice for the same job.
@@ -40,7 +40,7 @@ pub trait Domain: Send + Sync + 'static {
         command: Self::Command,
     ) -> impl Future<Output = Result<Reply, Failure>> + Send;
 
-    /// Asks what the domain stands on whether it is there, and can be written to.
+    /// Checks that what the domain depends on answers, and can be written to.
     ///
     /// # Errors
     /// Why not, for the log.

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 
 /// The door: checks what a producer wants to enqueue through us.
 pub trait Intake: Send + Sync {
-    /// Checks `data` for `queue` as a job of `caller`, and gives the data to enqueue. `Id` may be left out.
+    /// Checks `data` for `queue` as a job of `caller`, and returns the data to enqueue. `Id` may be left out.
     ///
     /// # Errors
     /// A [`Rejected`] when it is somebody else's, or wrong.

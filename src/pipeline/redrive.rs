@@ -1,4 +1,4 @@
-//! Drives dead letters again.
+//! Redrives dead letters.
 
 use super::renewal::with_fresh_token;
 use crate::{
@@ -10,14 +10,14 @@ use crate::{
     },
 };
 
-/// What it takes to drive letters again: an admin vouches for their users, whose tokens have expired meanwhile.
+/// What it takes to redrive letters: an admin vouches for their users, whose tokens have expired meanwhile.
 #[derive(Clone, Copy)]
 pub struct Redrive<'a> {
     /// The letters.
     pub letters: &'a dyn Letters,
-    /// Makes fresh tokens.
+    /// Signs fresh tokens.
     pub auth: &'a Auth,
-    /// Counts.
+    /// Counts what is redriven.
     pub metrics: &'a Metrics,
 }
 
@@ -28,14 +28,14 @@ pub struct Redriven {
     pub driven: u64,
     /// How many are not, because their queue has a job with their id.
     pub in_queue: u64,
-    /// How many match still; those that died since do not count.
+    /// How many still match; those that died since do not count.
     pub left: u64,
-    /// Where to go on, unless nothing is left.
+    /// Where to continue, unless nothing is left.
     pub next: Option<Range>,
 }
 
 impl Redrive<'_> {
-    /// Drives one letter again; `Gone` when there is none.
+    /// Redrives one letter; `Gone` when there is none.
     ///
     /// # Errors
     /// When the queue is not available.
@@ -46,10 +46,10 @@ impl Redrive<'_> {
         self.drive(&letter, &data).await
     }
 
-    /// Drives up to `limit` that match again, the oldest first.
+    /// Redrives up to `limit` letters that match, oldest first.
     ///
     /// # Errors
-    /// When the queue is not available; some may have been driven.
+    /// When the queue is not available; some may have been redriven.
     pub async fn all(self, filter: &Filter, limit: usize) -> Result<Redriven, QueueError> {
         let page = self.letters.list(filter, Order::Oldest, limit).await?;
         let mut done = Redriven { next: page.next, ..Redriven::default() };
@@ -70,7 +70,7 @@ impl Redrive<'_> {
         Ok(done)
     }
 
-    /// How many match; with a reason to look for, of the next [`SCAN`].
+    /// How many match; with a reason to look for, only among the next [`SCAN`].
     async fn count(self, filter: &Filter) -> Result<u64, QueueError> {
         if filter.reason.is_none() {
             return self.letters.count(filter).await;

@@ -1,4 +1,4 @@
-//! Fresh tokens for old jobs: the data of a job whose token has only expired since.
+//! Fresh tokens for old jobs: new data for a job whose token has merely expired since.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::auth::Auth;
 
-/// How long a fresh token lives, as the platform's do.
+/// How long a fresh token is valid, like the platform's own.
 const LIFETIME: Duration = Duration::from_hours(1);
 
 #[derive(Deserialize)]
@@ -18,7 +18,7 @@ struct Proof<'a> {
     token: &'a RawValue,
 }
 
-/// `data` with a fresh token for the same user, and every other byte as it was. `None` when its token is still good, or
+/// `data` with a fresh token for the same user, and every other byte as it was. `None` when its token is still valid, or
 /// never was.
 #[must_use]
 pub fn with_fresh_token(data: &[u8], auth: &Auth) -> Option<Vec<u8>> {
@@ -26,7 +26,7 @@ pub fn with_fresh_token(data: &[u8], auth: &Auth) -> Option<Vec<u8>> {
     let Proof { id, token } = serde_json::from_str(text).ok()?;
     let token = token.get();
     let fresh = auth.renew(&id, &serde_json::from_str::<String>(token).ok()?, LIFETIME)?;
-    // A raw value is a part of the text that it was read from.
+    // A raw value is a slice of the text that it was read from.
     let start = (token.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
     let (before, after) = (text.get(..start)?, text.get(start + token.len()..)?);
     Some([before, "\"", &fresh, "\"", after].concat().into_bytes())

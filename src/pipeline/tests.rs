@@ -12,7 +12,7 @@ use crate::{
     queue::{Options, log::EmbeddedLog, new_lease, worker::Process},
 };
 
-/// Does what its data says, on a store that is away when it is asked, or not.
+/// A domain that does what a job's data says, on a store that a probe may find away.
 struct Odd {
     away: AtomicBool,
 }

@@ -1,6 +1,6 @@
-//! A queue as a backend of apalis: claimed jobs are handed to the worker as they come.
+//! A queue as an apalis backend: claimed jobs are handed to the worker as they arrive.
 //!
-//! Never fails: an error of the queue makes the claiming wait, and does not end the worker.
+//! It never fails: after a queue error, claiming waits, and the worker goes on.
 
 use std::{
     convert::Infallible,
@@ -18,7 +18,7 @@ use tower_layer::Identity;
 
 use super::{Job, held::Holding, slots::Slot, worker::Pass};
 
-/// A claimed job, with its lease, its slot, and its part in the gate: all are let go when this is dropped.
+/// A claimed job, with its lease, its slot, and its pass through the gate: dropping this releases them all.
 pub struct Claimed {
     pub(super) job: Job,
     pub(super) _holding: Holding,
@@ -26,8 +26,8 @@ pub struct Claimed {
     pub(super) _pass: Arc<Pass>,
 }
 
-/// The receiving end of a claim loop. When the loop has ended, and all it claimed has been handed over, the worker
-/// finishes what runs and ends.
+/// The receiving end of a claim loop. Once the loop has ended and everything it claimed has been handed over, the
+/// worker finishes its running jobs and ends.
 pub struct JobBackend {
     pub(super) jobs: mpsc::Receiver<Claimed>,
 }
@@ -49,8 +49,8 @@ impl Backend for JobBackend {
         if claimed.is_none()
             && let Err(error) = worker.stop()
         {
-            // A worker whose backend has ended waits for its stop all the same (apalis-core 1.0).
-            tracing::debug!(%error, "the worker was stopped before");
+            // A worker whose backend has ended still waits to be stopped (apalis-core 1.0).
+            tracing::debug!(%error, "the worker had been stopped already");
         }
         Poll::Ready(claimed.map(|claimed| {
             let id = TaskId::from_string(&claimed.job.id);

@@ -1,4 +1,4 @@
-//! The connection to Redis that the queues there share.
+//! The connection to Redis that its queues share.
 
 mod sentinel;
 mod server;
@@ -16,7 +16,7 @@ use crate::{backoff, config};
 
 pub use server::{Opened, Server};
 
-/// Opens Redis: where it is, for connections of their own, and the connection that all commands share.
+/// Connects to Redis; returns the server, to open separate connections to, and the connection that all commands share.
 ///
 /// # Errors
 /// When Redis cannot be reached.
@@ -27,22 +27,22 @@ pub async fn connect(config: &config::Redis) -> RedisResult<(Server, Connection)
     Ok((server, Connection(Arc::new(shared))))
 }
 
-/// A connection that is made anew when it is lost, silent, or leads to a server that takes no writes; cheap to clone.
-/// The command that meets the loss fails, for nobody knows whether it was done; the next ones wait for the new connection.
+/// A connection that is replaced when it is lost or silent, or leads to a server that takes no writes; cheap to clone.
+/// The command that meets the loss fails, since nobody knows whether it was done; later ones wait for the new connection.
 #[derive(Clone)]
 pub struct Connection(Arc<Shared>);
 
 struct Shared {
     server: Server,
-    /// Locked while it is made anew, by the first who needs it: the others wait in line.
+    /// Locked while it is being replaced, by the first who needs it: the others wait in line.
     current: Mutex<Current>,
 }
 
 struct Current {
     live: Live,
-    /// Failed tries to make it anew.
+    /// Failed attempts to replace it.
     failures: u32,
-    /// Since when it could not be.
+    /// Since when they have failed.
     away: Option<Instant>,
 }
 
@@ -55,7 +55,7 @@ struct Live {
 }
 
 impl Connection {
-    /// The connection, made anew when it was lost.
+    /// The connection, replaced if it was lost.
     async fn live(&self) -> RedisResult<Live> {
         let Shared { server, current } = &*self.0;
         let live = async {
@@ -64,7 +64,7 @@ impl Connection {
                 if current.failures > 0 {
                     tokio::time::sleep(backoff::pause(current.failures.min(LONGEST_PAUSE))).await;
                 }
-                // Counted before, for who waits for us may give us up.
+                // Counted beforehand, since whoever waits for us may give up.
                 current.failures += 1;
                 match Live::open(server).await {
                     Ok(live) => {
@@ -88,7 +88,7 @@ impl Connection {
     }
 }
 
-/// The most failures that lengthen the pause before the next: up to 400 ms.
+/// How many failures lengthen the pause before the next attempt: it is up to 400 ms then.
 const LONGEST_PAUSE: u32 = 3;
 
 impl Live {
@@ -108,7 +108,7 @@ impl Live {
         self.lost.is_cancelled() || self.opened.has_moved()
     }
 
-    /// Waits for the answer to a command, and looks at it.
+    /// Waits for the answer to a command, and checks whether it shows that the connection is lost.
     async fn answer<T>(
         &self,
         command: impl Future<Output = RedisResult<T>>,
@@ -117,7 +117,7 @@ impl Live {
         let answer = self.lost.run_until_cancelled(command).await.unwrap_or_else(|| Err(closed()));
         let is_lost = match &answer {
             Ok(answer) => self.since.elapsed() > LEFT_AFTER && values(answer).iter().any(takes_no_writes),
-            // On a connection that is silent, everything waits behind what was asked first.
+            // On a silent connection, everything waits behind the first command that has no answer.
             Err(error) => error.is_unrecoverable_error() || error.is_timeout(),
         };
         if is_lost {
@@ -127,10 +127,11 @@ impl Live {
     }
 }
 
-/// A server that takes no writes is left after this time: when there is no other, that leads to it again.
+/// A server that takes no writes is left only after this time: if there is no other, the next connection leads to it too.
 const LEFT_AFTER: Duration = Duration::from_secs(1);
 
-/// Whether a replica answers, or a master that nobody follows any more. A script of Redis 6 gives another error as text.
+/// Whether a replica answered, or a master that nobody follows any more. In Redis 6, the error of a script has that code
+/// only in its text.
 fn takes_no_writes(value: &Value) -> bool {
     let Value::ServerError(error) = value else { return false };
     let said = |code| error.code() == code || error.details().is_some_and(|details| details.contains(code));
@@ -166,7 +167,7 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// What a command hears whose connection was lost.
+/// The error of a command whose connection was lost.
 pub(super) fn closed() -> RedisError {
     io::Error::from(io::ErrorKind::ConnectionReset).into()
 }

@@ -1,4 +1,4 @@
-//! The leases that this process holds of one queue.
+//! The leases that this process holds in one queue.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use super::{Job, Lease};
 #[derive(Default)]
 pub(super) struct Held(Mutex<HashMap<String, Lease>>);
 
-/// A lease that is held, and renewed, until this is dropped; also when the job panics.
+/// A lease that is held, and renewed, until this is dropped, even if the job panics.
 pub(super) struct Holding {
     held: Arc<Held>,
     id: String,
@@ -37,7 +37,7 @@ impl Held {
 impl Drop for Holding {
     fn drop(&mut self) {
         let mut held = self.held.lock();
-        // Another claim of the same job may have come meanwhile.
+        // The same job may have been claimed again meanwhile.
         if held.get(&self.id) == Some(&self.lease) {
             held.remove(&self.id);
         }

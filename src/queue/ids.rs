@@ -1,4 +1,4 @@
-//! Ids of new jobs: ULIDs, each greater than the one before, so that jobs of one millisecond keep their order.
+//! Ids of new jobs: ULIDs, each greater than the one before, so that jobs of the same millisecond keep their order.
 
 use std::sync::{Mutex, PoisonError};
 

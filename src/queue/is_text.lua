@@ -1,4 +1,4 @@
--- Stands before a script that needs it: whether a text is UTF-8, as all ids of producers in Rust and Node are.
+-- Prepended to scripts that need it: whether a string is UTF-8, as all ids from producers in Rust and Node are.
 local function is_text(text)
   if not text:find('[\128-\255]') then return true end
   local starts = {

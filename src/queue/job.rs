@@ -7,23 +7,23 @@ use super::Lease;
 /// What a producer asked for, as it was claimed.
 #[derive(Debug)]
 pub struct Job {
-    /// Which one, within its queue.
+    /// Its id within its queue.
     pub id: String,
     /// The queue it came from.
     pub queue: &'static str,
     /// The layout of that queue.
     pub layout: &'static str,
-    /// Its data, not looked at yet.
+    /// Its data, not parsed yet.
     pub data: Vec<u8>,
-    /// When it was made, in milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
     /// When it was claimed, in milliseconds since 1970, by the queue's clock.
     pub claimed_ms: i64,
-    /// Which attempt this is, from 1 on.
+    /// Which attempt this is, counted from 1.
     pub attempt: u32,
-    /// How often a process died while this job ran. With the second it is a suspect, and runs alone from then on.
+    /// How often a process died while this job ran. From the second time on, it is a suspect and runs alone.
     pub crashes: u32,
-    /// Whether it was claimed before: some or all of its effect may be there.
+    /// Whether it was claimed before: some or all of its effect may have happened already.
     pub redelivered: bool,
     /// What its producer asked of the queue.
     pub options: Options,
@@ -32,37 +32,37 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether processes seem to die of it. One that was killed is no proof against all that it ran.
+    /// Whether it seems to kill processes. A single dead process is no proof against all the jobs that it ran.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.crashes > 1
     }
 
-    /// How long it was there before it was claimed.
+    /// How long it existed before it was claimed.
     #[must_use]
     pub fn waited(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.claimed_ms - self.created_ms).unwrap_or_default())
     }
 
-    /// What a domain may know of the job.
+    /// What a domain may know about the job.
     #[must_use]
     pub fn origin(&self) -> Origin<'_> {
-        // The retry of a failed job by Bull hides that it was claimed before, but not its attempts.
+        // Bull's own retry of a failed job hides that it was claimed before, but not its attempts.
         let first = !self.redelivered && self.attempt == 1 && self.crashes == 0;
         let sole_until_ms = if first { self.claimed_ms + SOLE_MS } else { 0 };
         Origin { queue: self.queue, id: &self.id, created_ms: self.created_ms, sole_until_ms }
     }
 }
 
-/// Shorter than any lease, by more than the clocks of two servers differ.
+/// Shorter than any lease, by more than two servers' clocks differ.
 const SOLE_MS: i64 = 1000;
 
 /// What a producer asked of the queue for one job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Attempts in all, when it said so.
+    /// Attempts in total, if it set a number.
     pub attempts: Option<u32>,
-    /// The pause before the next attempt, when it said so.
+    /// The pause before the next attempt, if it set one.
     pub backoff: Option<Duration>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
@@ -70,9 +70,9 @@ pub struct Options {
     pub keep_done: Keep,
     /// What is kept of it when it has failed for good.
     pub keep_failed: Keep,
-    /// Whether it goes before the others when it is tried again at once.
+    /// Whether it goes ahead of the others when it is tried again at once.
     pub lifo: bool,
-    /// Whether it may hold a debounce key of Bull, which is freed when it ends.
+    /// Whether it may hold one of Bull's debounce keys, which is freed when it ends.
     pub debounced: bool,
 }
 
@@ -100,8 +100,8 @@ pub struct Origin<'a> {
     pub queue: &'a str,
     /// The job's id within it.
     pub id: &'a str,
-    /// When the job was made, in milliseconds since 1970.
+    /// When the job was created, in milliseconds since 1970.
     pub created_ms: i64,
-    /// Until when no other run of the job can have begun, in milliseconds since 1970; 0 when one has perhaps.
+    /// Until when no other run of the job can have begun, in milliseconds since 1970; 0 if one may have.
     pub sole_until_ms: i64,
 }

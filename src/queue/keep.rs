@@ -1,4 +1,4 @@
-//! Keeps the leases that this process holds of one queue, and takes back those that others have lost.
+//! Keeps the leases that this process holds in one queue, and takes back those that others have lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,14 +6,14 @@ use tokio::time::MissedTickBehavior;
 
 use super::{Queue, QueueError, held::Held};
 
-/// How often leases are renewed, and those that have run out are looked for, at least.
+/// How often, at least, leases are renewed and expired ones looked for.
 const RESCUE_EVERY: Duration = Duration::from_secs(2);
 
-/// Leases in one step at the most.
+/// The most leases in one step.
 const BATCH: usize = 500;
 
-/// Renews what is held, and then rescues what others have lost, so that nobody rescues its own. When the queue was away, the
-/// others get a round to renew theirs first: nobody has died of that.
+/// Renews what is held, and then rescues what others have lost, so that no process rescues its own. After an outage of
+/// the queue, the others get one round to renew theirs first: nobody has died of it.
 pub(super) async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration) {
     let mut tick = tokio::time::interval(RESCUE_EVERY.min(lease / 3));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -26,7 +26,7 @@ pub(super) async fn keep(queue: Arc<dyn Queue>, held: Arc<Held>, lease: Duration
         };
         was_away = match kept.await {
             Ok(()) => {
-                // Only once more than the answer to a ping has come.
+                // Warn again only after a whole round: the answer to a ping is not enough.
                 warned &= was_away;
                 false
             }

@@ -1,14 +1,14 @@
-//! Whether the data of jobs are so long that they are better read past a script.
+//! Whether the data of jobs is so long that it is better read outside a script.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Job;
 
-/// Lua hashes each byte of a string that it is given, at about 1 GB/s. From this many bytes on, on average, that costs more
-/// than to read them with a command of its own.
+/// Lua hashes every byte of a string that it is given, at about 1 GB/s. From this average number of bytes on, that costs
+/// more than reading them with a separate command.
 const LONG: usize = 4 << 10;
 
-/// What is expected of the next claim, by the last one.
+/// What to expect of the next claim, judging by the last one.
 #[derive(Default)]
 pub(super) struct Long(AtomicBool);
 

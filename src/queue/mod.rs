@@ -1,6 +1,6 @@
-//! The queues: where jobs wait, whatever keeps them.
+//! The queues: where jobs wait, whatever stores them.
 //!
-//! [`Queue`] is what a layout of jobs can do, always in batches; [`worker`] turns one into an apalis worker.
+//! [`Queue`] is what every layout of jobs can do, always in batches; [`worker`] turns one into an apalis worker.
 
 pub mod apalis;
 mod backend;
@@ -32,7 +32,7 @@ pub use wake::{Channel, Listener, Wake};
 
 use crate::outcome::Outcome;
 
-/// A fencing token: all jobs of one claim share one, no two claims do.
+/// A fencing token: all jobs of one claim share it, and no two claims have the same one.
 pub type Lease = Arc<str>;
 
 /// A new fencing token.
@@ -44,24 +44,24 @@ pub fn new_lease() -> Lease {
 /// What one claim may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
-    /// Jobs at the most.
+    /// The most jobs.
     pub jobs: usize,
-    /// How many of these are the newest, where more than twice as many jobs wait.
+    /// How many of these are the newest, if more than twice as many jobs wait.
     pub newest: usize,
-    /// Whether our process runs nothing else: only then a suspect is given.
+    /// Whether our process is running nothing else: only then may a suspect be claimed.
     pub alone: bool,
 }
 
-/// What one claim gave.
+/// What one claim returned.
 #[derive(Debug, Default)]
 pub struct Claim {
     /// The jobs, leased to us.
     pub jobs: Vec<Job>,
-    /// Ids that stood in the queue with no data behind them, or with data that cannot be read; dropped or buried.
+    /// Ids in the queue without data, or with data that cannot be read; they were dropped or buried.
     pub broken: Vec<String>,
-    /// When the next job falls due, if none is now and one will be.
+    /// How long until the next job is due, if none is due now and one will be.
     pub next_due: Option<Duration>,
-    /// Whether the next job is a suspect: two processes may have died of it, and it is given only alone.
+    /// Whether the next job is a suspect: it may have killed two processes, and is claimed only alone.
     pub suspect: bool,
 }
 
@@ -70,11 +70,11 @@ pub struct Claim {
 pub enum Verdict {
     /// It is done.
     Done,
-    /// It is to be tried again after this time, for this reason; an attempt is counted.
+    /// It is tried again after this pause, for this reason; an attempt is counted.
     Retry(Duration, String),
     /// It will not be tried again, for this reason: a dead letter.
     Bury(String),
-    /// It was not finished in time, for no fault of its own: back to the front, no attempt counted.
+    /// It was not finished, through no fault of its own: back to the front of the queue, no attempt counted.
     Release,
 }
 
@@ -83,35 +83,35 @@ pub enum Verdict {
 pub struct Settlement {
     /// The job.
     pub id: String,
-    /// The fencing token that it was claimed with.
+    /// The fencing token it was claimed with.
     pub lease: Lease,
     /// What becomes of it.
     pub verdict: Verdict,
     /// What its producer asked of the queue.
     pub options: Options,
-    /// The outcome, kept in the same step.
+    /// The outcome, logged in the same step.
     pub outcome: Option<Outcome>,
 }
 
 /// What became of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// Nothing: the lease was lost, and another may run the job.
+    /// Nothing: the lease was lost, and another process may run the job.
     Lost,
-    /// The job is settled, with no outcome.
+    /// The job is settled, without an outcome.
     Quietly,
     /// The job is settled, and its outcome is in the log.
     Logged(log::Place),
-    /// One of these: an error hid the answer.
+    /// One of the above: an error hid which.
     Unsure,
 }
 
-/// How many jobs are in which state.
+/// How many jobs are in each state.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Can be claimed.
     pub waiting: u64,
-    /// Wait for their time.
+    /// Wait until they are due.
     pub delayed: u64,
     /// Are leased.
     pub active: u64,
@@ -128,26 +128,26 @@ impl AddAssign for Counts {
     }
 }
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Can be claimed.
     Waiting,
-    /// Waits for its time.
+    /// Waits until it is due.
     Delayed,
     /// Is leased.
     Active,
-    /// Was done.
+    /// Is done.
     Done,
     /// Is a dead letter.
     Failed,
 }
 
-/// What is known of a job.
+/// What is known about a job.
 #[derive(Debug)]
 pub struct Look {
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Its data, while it is in the queue.
     pub data: Option<Vec<u8>>,
@@ -155,7 +155,7 @@ pub struct Look {
     pub outcome: Option<Outcome>,
 }
 
-/// A queue that cannot do what it was asked now; the same may succeed later.
+/// A queue cannot do now what it was asked to; the same request may succeed later.
 #[derive(Debug, thiserror::Error)]
 #[error("the queue is not available: {0}")]
 pub struct QueueError(#[from] Box<dyn std::error::Error + Send + Sync>);
@@ -170,38 +170,38 @@ pub trait Queue: Send + Sync {
     fn layout(&self) -> &'static str;
 
     /// Leases jobs under `lease`, as many as there is room for. Called again with the same lease, after an error hid the
-    /// answer, it gives the same jobs. One claim at a time.
+    /// answer, it returns the same jobs. One claim at a time.
     async fn claim(&self, lease: &Lease, room: Room) -> Result<Claim, QueueError>;
 
-    /// Ends claims and keeps outcomes, each pair in one step.
+    /// Ends claims and logs their outcomes, each pair in one step.
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError>;
 
-    /// Prolongs leases. `false` for those that were lost.
+    /// Renews leases; `false` for those that were lost.
     async fn renew(&self, held: &[(String, Lease)]) -> Result<Vec<bool>, QueueError>;
 
-    /// Takes back jobs whose lease has run out, counting a crash for each; gives how many.
+    /// Takes back jobs whose lease has expired, counting a crash for each; returns how many.
     async fn rescue(&self) -> Result<usize, QueueError>;
 
-    /// How many jobs are in which state.
+    /// How many jobs are in each state.
     async fn counts(&self) -> Result<Counts, QueueError>;
 
-    /// Whether what keeps the queue answers.
+    /// Checks that the queue's storage answers.
     async fn ping(&self) -> Result<(), QueueError>;
 
     /// Waits until there may be something new to claim.
     async fn woken(&self);
 }
 
-/// A queue that we put jobs into, and look at them in.
+/// A queue that we push jobs to, and look them up in.
 #[async_trait]
 pub trait Inbox: Queue {
-    /// Adds a job, and gives its id.
+    /// Adds a job, and returns its id.
     async fn push(&self, data: Vec<u8>) -> Result<String, QueueError>;
 
-    /// Adds a job unless `key` stands for one, in one step with the taking of the key: pushed again, after an error hid
-    /// the answer, it is the same job. The key stands for it for [`KEY_TTL`].
+    /// Adds a job unless `key` already stands for one, and takes the key in the same step: pushed again, after an error
+    /// hid the answer, it is the same job. The key stands for it for [`KEY_TTL`].
     async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError>;
 
-    /// What is known of a job.
+    /// What is known about a job.
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError>;
 }

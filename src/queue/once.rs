@@ -1,6 +1,6 @@
-//! Idempotency keys: a job that is asked for twice with one key is one job.
+//! Idempotency keys: a job that is requested twice with one key is one job.
 //!
-//! What HTTP asks of a key is the IETF draft "The Idempotency-Key HTTP Header Field".
+//! Over HTTP, keys follow the IETF draft "The Idempotency-Key HTTP Header Field".
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 /// How long a key stands for its job, whatever becomes of the job.
 pub const KEY_TTL: Duration = Duration::from_hours(24);
 
-/// A caller's key for one job, and what was asked for with it; both as hashes, for both may be long or private.
+/// A caller's key for one job, and what was requested with it; both as hashes, since both may be long or private.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnceKey {
-    /// The same for the same caller and key alone.
+    /// The same only for the same caller and key.
     pub(super) name: String,
-    /// The same for the same queue and data alone.
+    /// The same only for the same queue and data.
     pub(super) fingerprint: String,
 }
 
@@ -29,9 +29,9 @@ impl OnceKey {
 /// What became of a push with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
-    /// The job of this id was added.
+    /// The job was added, with this id.
     Added(String),
-    /// The same was added before, as the job of this id.
+    /// The same job had been added before, with this id.
     Before(String),
     /// The key stands for another queue or other data: nothing was added.
     KeyTaken,
@@ -45,7 +45,7 @@ pub struct NoKey;
 /// `text`, if it can be a key.
 ///
 /// # Errors
-/// [`NoKey`] when it is empty, too long, or has other characters than the visible ones of ASCII.
+/// [`NoKey`] when it is empty, too long, or has anything but visible ASCII characters.
 pub fn key_text(text: &str) -> Result<String, NoKey> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     if visible && (1..=255).contains(&text.len()) { Ok(text.to_owned()) } else { Err(NoKey) }

@@ -1,4 +1,4 @@
-//! Gathers settlements: while one batch is on its way to the queue, the next comes together. No timer.
+//! Gathers settlements: while one batch is on its way to the queue, the next one forms. No timer.
 
 use std::{
     pin::{Pin, pin},
@@ -14,13 +14,13 @@ use tokio::{
 use super::{Queue, Settled, Settlement, slots::Slot, worker::Handler};
 use crate::{backoff::Backoff, tasks};
 
-/// Settlements in one batch at the most: more makes one script long and others wait.
+/// The most settlements in one batch: more would make one script long, and others wait.
 const BATCH: usize = 100;
 
-/// Nobody waits longer than this to hear an outcome because the queue does not answer.
+/// The longest that a user waits for an outcome because the queue does not answer.
 const LATE: Duration = Duration::from_millis(250);
 
-/// Bytes of outcomes in one batch at the most, unless a single one has more.
+/// The most bytes of outcomes in one batch, unless a single one has more.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Hands settlements to the task that [`run`]s.
@@ -30,7 +30,7 @@ pub(super) struct Settler(mpsc::Sender<Waiting>);
 /// What a [`Settler`] hands over.
 pub(super) type Settlements = mpsc::Receiver<Waiting>;
 
-/// A settlement, with the slot of its job, and who wants to hear of it.
+/// A settlement, the slot of its job, and where to send the answer.
 pub(super) struct Waiting {
     settlement: Settlement,
     slot: Slot,
@@ -43,7 +43,7 @@ pub(super) fn channel() -> (Settler, Settlements) {
 }
 
 impl Settler {
-    /// Settles one job, and lets go of its slot.
+    /// Settles one job, and frees its slot.
     pub(super) async fn settle(&self, settlement: Settlement, slot: Slot) -> Settled {
         let (answer, settled) = oneshot::channel();
         if self.0.send(Waiting { settlement, slot, answer }).await.is_err() {
@@ -53,7 +53,7 @@ impl Settler {
     }
 }
 
-/// Settles until all [`Settler`]s are gone; `handler` hears of each batch in the order of the log.
+/// Settles until all [`Settler`]s are gone; `handler` is told of each batch in the order of the log.
 pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut settlements: Settlements) {
     let mut waiting = Vec::with_capacity(BATCH);
     while settlements.recv_many(&mut waiting, 1).await > 0 {
@@ -72,7 +72,7 @@ pub(super) async fn run(queue: Arc<dyn Queue>, handler: Arc<dyn Handler>, mut se
                     late(&*handler, queue.name(), &batch, &mut waiting, &mut settlements, settling).await
                 }
             };
-            // All at once, so that the next claim fills them together.
+            // All at once, so that the next claim can fill them together.
             drop(slots);
             for ((settlement, answer), settled) in batch.iter().zip(answers).zip(settled) {
                 handler.settled(queue.name(), settlement, &settled);
@@ -100,7 +100,7 @@ fn split(waiting: impl ExactSizeIterator<Item = Waiting>) -> Batch {
     (batch, slots, answers)
 }
 
-/// Goes on settling while the queue is away, and has everything told that comes meanwhile.
+/// Goes on settling while the queue is away, and tells `handler` of everything that arrives meanwhile.
 async fn late(
     handler: &dyn Handler,
     queue: &'static str,
@@ -123,7 +123,7 @@ async fn late(
     }
 }
 
-/// How many go together, so that large outcomes do not make one step long.
+/// How many to settle together, so that large outcomes do not make one step long.
 fn within_bytes(waiting: &[Waiting]) -> usize {
     let mut bytes = 0;
     let fits = |Waiting { settlement, .. }: &&Waiting| {
@@ -133,13 +133,13 @@ fn within_bytes(waiting: &[Waiting]) -> usize {
     waiting.iter().take(BATCH).take_while(fits).count().max(1)
 }
 
-/// Settles one batch, however long the queue is away: the effects have happened already.
+/// Settles one batch, however long the queue is away: the effects have already happened.
 async fn settle(queue: &dyn Queue, batch: &[Settlement]) -> Vec<Settled> {
     let mut backoff = Backoff::default();
     loop {
         match queue.settle(batch).await {
             Ok(settled) if backoff.is_fresh() => return settled,
-            // After an error the batch may have been settled all the same: then the leases are gone, rightly.
+            // The batch may have been settled despite an error: then the leases are rightly gone.
             Ok(settled) => {
                 let sure = |settled| if settled == Settled::Lost { Settled::Unsure } else { settled };
                 return settled.into_iter().map(sure).collect();

@@ -1,4 +1,4 @@
-//! How many jobs of one queue are in work: as many as get done fastest, within a bound, and not too many bytes.
+//! How many jobs of one queue are in progress: as many as give the best throughput, within bounds of jobs and bytes.
 
 use std::{
     mem,
@@ -10,20 +10,20 @@ use tokio::{sync::Notify, time::timeout_at};
 
 use super::worker::BATCH;
 
-/// With fewer jobs at a time nothing is gathered.
+/// With fewer jobs at a time, nothing gathers into batches.
 const FEWEST: usize = 32;
 
-/// Where many wait, a claim does until one in so many slots is free, or a whole batch's.
+/// With a backlog, a claim waits until one in this many slots is free, or enough for a whole batch.
 const SHARE: usize = 3;
 
-/// But not longer than this: some jobs are slow.
+/// But no longer than this, since some jobs are slow.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// For so long it is looked how many jobs get done, and for as many as fit in several times.
+/// Throughput is measured for at least this long, and until `LOOK_TIMES` times as many jobs as the limit are done.
 const LOOK: Duration = Duration::from_millis(200);
 const LOOK_TIMES: usize = 4;
 
-/// A difference between two looks that means something.
+/// The least ratio between two measurements that means something.
 const NOTABLE: f64 = 1.03;
 
 /// Room for the jobs of one queue.
@@ -33,7 +33,7 @@ pub(super) struct Slots {
     most_bytes: usize,
 }
 
-/// Jobs in work, with the bytes of their data. They make room when this is dropped.
+/// Jobs in progress, and the bytes of their data; dropping this makes room for others.
 pub(super) struct Slot {
     slots: Arc<Slots>,
     jobs: usize,
@@ -52,8 +52,8 @@ impl Slots {
         Arc::new(Self { state, freed: Notify::new(), most_bytes })
     }
 
-    /// Waits for room, and where there is a `backlog` a little for as much as is worth a claim; gives for how many jobs there
-    /// is. For one claimer at a time.
+    /// Waits for room and, with a `backlog`, a little longer for enough to be worth a claim; returns how many jobs there
+    /// is room for. For one claimer at a time.
     pub(super) async fn room(&self, backlog: bool) -> usize {
         let mut end = None;
         loop {
@@ -72,7 +72,7 @@ impl Slots {
         }
     }
 
-    /// For how many jobs there is room, and how much is worth a claim.
+    /// How many jobs there is room for, and how many are worth a claim.
     fn free(&self, backlog: bool) -> (usize, usize) {
         let mut state = self.lock();
         let room = state.limit.now.saturating_sub(state.jobs);
@@ -100,7 +100,7 @@ impl Slots {
 }
 
 impl Slot {
-    /// Lets both go together, so that one claim fills the room of many.
+    /// Joins two slots, to be freed together, so that one claim fills the room of many.
     pub(super) fn merge(&mut self, mut other: Self) {
         self.jobs += mem::take(&mut other.jobs);
         self.bytes += mem::take(&mut other.bytes);
@@ -121,18 +121,18 @@ impl Drop for Slot {
     }
 }
 
-/// How many jobs may be in work at a time: at first the most. While it is in the way, it goes on up or down as long as more
-/// jobs get done for it, turns when fewer do, and goes down when that makes no difference: what is in work waits longer
-/// there, and others wait behind it.
+/// How many jobs may be in progress at a time: the maximum at first. While it is the bottleneck, it keeps moving up or
+/// down as long as throughput rises, turns around when it falls, and goes down when there is no difference: with more
+/// in progress than helps, each job only waits longer there, and others wait behind it.
 struct Limit {
     now: usize,
     most: usize,
     up: bool,
-    /// Since when it was in the way.
+    /// Since when it has been the bottleneck.
     since: Option<Instant>,
     /// Jobs done since then.
     done: usize,
-    /// Jobs each second in the last look.
+    /// Jobs per second in the last measurement.
     before: Option<f64>,
 }
 
@@ -141,14 +141,14 @@ impl Limit {
         Self { now: most, most, up: false, since: None, done: 0, before: None }
     }
 
-    /// It is in the way.
+    /// It is the bottleneck.
     fn reached(&mut self, at: Instant) {
         if self.since.is_none() {
             (self.since, self.done) = (Some(at), 0);
         }
     }
 
-    /// Nothing was in work: what was seen before tells nothing of what comes.
+    /// Nothing was in progress: earlier measurements say nothing about what comes.
     fn idled(&mut self) {
         (self.since, self.before) = (None, None);
     }
@@ -160,14 +160,14 @@ impl Limit {
         if took < LOOK || self.done < self.now * LOOK_TIMES {
             return;
         }
-        #[expect(clippy::cast_precision_loss, reason = "jobs of a moment")]
+        #[expect(clippy::cast_precision_loss, reason = "a moment's jobs are few")]
         let rate = self.done as f64 / took.as_secs_f64();
         if let Some(before) = self.before.replace(rate) {
             let (better, worse) = (rate > before * NOTABLE, rate * NOTABLE < before);
             self.up = (better || worse) && self.up == better;
         }
         let fewest = FEWEST.min(self.most);
-        // There is no other way from there.
+        // From there, the only way is up.
         self.up |= self.now == fewest;
         let next = if self.up { self.now * 5 / 4 } else { self.now * 4 / 5 };
         (self.now, self.since) = (next.clamp(fewest, self.most), None);
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// Looks `times` at a queue that does `rate(limit)` jobs a second while its limit is in the way.
+    /// Takes `times` measurements of a queue that does `rate(limit)` jobs a second while its limit is the bottleneck.
     fn looked(limit: &mut Limit, times: usize, rate: impl Fn(usize) -> usize) {
         for _ in 0..times {
             let start = Instant::now();
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn it_goes_down_to_what_is_enough_and_stays_near() {
         let mut limit = Limit::new(512);
-        // As many get done with 100 as with more.
+        // 100 at a time give as much throughput as more would.
         looked(&mut limit, 30, |now| now.min(100) * 50);
         for _ in 0..20 {
             looked(&mut limit, 1, |now| now.min(100) * 50);
@@ -224,7 +224,7 @@ mod tests {
         limit.reached(start);
         limit.idled();
         limit.done(5000, start + Duration::from_mins(1));
-        assert_eq!(limit.now, now, "time in which nothing was in work");
+        assert_eq!(limit.now, now, "time in which nothing was in progress");
         assert_eq!(Limit::new(8).now, 8);
     }
 
@@ -235,8 +235,8 @@ mod tests {
         assert_eq!(slots.room(false).await, 2);
         let large = slots.take(60);
         let waits = tokio::time::timeout(Duration::from_millis(20), slots.room(false)).await;
-        assert!(waits.is_err(), "100 bytes are in work");
-        assert!(slots.lock().limit.since.is_none(), "and the limit of jobs is not in the way");
+        assert!(waits.is_err(), "100 bytes are in progress");
+        assert!(slots.lock().limit.since.is_none(), "and the limit of jobs is not the bottleneck");
         first.merge(large);
         drop(first);
         assert_eq!(slots.room(false).await, 3);
@@ -246,11 +246,11 @@ mod tests {
     async fn with_a_backlog_a_claim_waits_for_a_share_but_not_for_long() {
         let slots = Slots::new(64, 100);
         let mut busy: Vec<_> = (0..63).map(|_| slots.take(0)).collect();
-        assert_eq!(slots.room(false).now_or_never(), Some(1), "nothing else waits");
-        assert!(slots.lock().limit.since.is_none(), "and the limit is not in the way");
-        assert!(slots.room(true).now_or_never().is_none(), "a claim for one of many");
+        assert_eq!(slots.room(false).now_or_never(), Some(1), "there is no backlog");
+        assert!(slots.lock().limit.since.is_none(), "and the limit is not the bottleneck");
+        assert!(slots.room(true).now_or_never().is_none(), "one slot of many is not worth a claim");
         assert!(slots.lock().limit.since.is_some());
-        assert_eq!(slots.room(true).await, 1, "but the others take long");
+        assert_eq!(slots.room(true).await, 1, "but the other slots are busy for long");
         busy.truncate(64 - 64 / SHARE);
         assert_eq!(slots.room(true).now_or_never(), Some(64 / SHARE));
     }
@@ -267,7 +267,7 @@ mod tests {
         });
         tokio::select! {
             room = slots.room(true) => assert!(room < BATCH, "{room} in {:?}", began.elapsed()),
-            () = trickle => panic!("it waited for all"),
+            () = trickle => panic!("it waited for all slots"),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Listens to Redis: wakes idle queues when a key changes that jobs are pushed to, and hears which logs have grown.
+//! Listens to Redis: wakes idle queues when a key that jobs are pushed to changes, and hears which logs have grown.
 //!
 //! A stock push of apalis-redis only adds to a sorted set, which nobody can block on without taking from it; so the
-//! connection asks for client-side caching (`CLIENT TRACKING`, Redis 6): Redis tells once of the next change of a key that was
-//! read on it, and it reads the keys of a queue whenever somebody begins to wait. In broadcast mode it would not need to,
-//! but then each write to any key costs Redis a look at all those names, 0.8 µs with those of 8 queues.
+//! connection turns on client-side caching (`CLIENT TRACKING`, Redis 6): Redis announces, once, the next change of a key
+//! that was read on it, and the keys of a queue are read whenever somebody begins to wait. Broadcast mode would save these
+//! reads, but then every write to any key makes Redis look at all those names, which takes 0.8 µs with 8 queues.
 
 use std::{
     convert::Infallible,
@@ -26,18 +26,18 @@ use super::{
 };
 use crate::backoff::Backoff;
 
-/// A silent connection is asked for a sign of life this often.
+/// How often a silent connection is pinged.
 const PING_EVERY: Duration = Duration::from_secs(3);
 
-/// Wakes who waits for jobs of a queue.
+/// Wakes whoever waits for jobs of a queue.
 pub struct Wake {
-    /// What a push changes: one of these.
+    /// A push changes one of these keys.
     keys: [String; 2],
     /// Somebody begins to wait.
     idle: Notify,
-    /// Something may have come.
+    /// Something may have arrived.
     changed: Notify,
-    /// Whether Redis will tell of the next change.
+    /// Whether Redis will announce the next change.
     watched: AtomicBool,
 }
 
@@ -52,18 +52,18 @@ impl Wake {
         })
     }
 
-    /// Waits until something may have come. Begun after a look at the queue, it misses nothing that came after the look.
+    /// Waits until something may have arrived. Called after a look at the queue, it misses nothing that arrived since.
     pub(super) async fn woken(&self) {
         self.idle.notify_one();
         self.changed.notified().await;
     }
 
-    /// Has Redis tell of the next change, on this connection, whenever somebody begins to wait.
+    /// Makes Redis announce the next change, on this connection, whenever somebody begins to wait.
     async fn watch(&self, mut redis: impl ConnectionLike) -> RedisResult<Infallible> {
         loop {
             self.idle.notified().await;
             if !self.watched.swap(true, Ordering::Relaxed) {
-                // It does not tell of what came after the last look, and before this.
+                // Redis does not announce what arrived after the last look at the queue, and before this.
                 if redis::cmd("EXISTS").arg(&self.keys).query_async::<usize>(&mut redis).await? > 0 {
                     self.changed.notify_one();
                 }
@@ -71,38 +71,38 @@ impl Wake {
         }
     }
 
-    /// Something may have come, and Redis tells of no other change.
+    /// Something may have arrived, and Redis will announce no other change.
     fn wake(&self) {
         self.watched.store(false, Ordering::Relaxed);
         self.changed.notify_one();
     }
 }
 
-/// Listens for pushes to a number of queues, and for news of the logs, over a connection of its own.
+/// Listens for pushes to a number of queues, and for news of the logs, on a separate connection.
 pub struct Listener {
     server: Server,
     wakes: Vec<Arc<Wake>>,
     channel: Channel,
 }
 
-/// Where processes tell which logs have grown.
+/// Where processes announce which logs have grown.
 pub struct Channel {
     /// Its name.
     pub name: String,
     /// What we call ourselves there.
     pub process: String,
-    /// Who wants to know.
+    /// Where the news goes.
     pub news: mpsc::UnboundedSender<News>,
 }
 
 impl Listener {
-    /// A listener that wakes these, and hears news.
+    /// A listener that wakes `wakes`, and hears news on `channel`.
     pub fn new(server: Server, wakes: impl IntoIterator<Item = Arc<Wake>>, channel: Channel) -> Self {
         Self { server, wakes: wakes.into_iter().collect(), channel }
     }
 
-    /// Listens until dropped, and follows the master meanwhile; a lost connection is made again, and wakes all queues, for
-    /// something may have come.
+    /// Listens until dropped, and follows the master meanwhile; a lost connection is replaced, and then all queues are
+    /// woken, since something may have arrived.
     pub async fn run(self) {
         tokio::join!(self.server.follow(), self.listen_again());
     }
@@ -115,9 +115,9 @@ impl Listener {
                 Err(error) => error,
             };
             if backoff.is_fresh() {
-                tracing::warn!(%error, "cannot hear of new jobs, trying again");
+                tracing::warn!(%error, "cannot listen for new jobs, trying again");
             } else {
-                tracing::debug!(%error, "still cannot hear of new jobs");
+                tracing::debug!(%error, "still cannot listen for new jobs");
             }
             let pause = backoff.next();
             tokio::time::sleep(pause).await;
@@ -172,7 +172,7 @@ impl Listener {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, channel = self.channel.name, "a message that nobody can read");
+                tracing::warn!(%error, channel = self.channel.name, "a message cannot be read");
             }
         }
     }
@@ -199,7 +199,7 @@ impl Listener {
 #[derive(Deserialize)]
 struct Published {
     from: String,
-    /// User, job, and so on.
+    /// User, job, user, job, and so on.
     #[serde(default)]
     logged: Vec<String>,
     #[serde(default)]

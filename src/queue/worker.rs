@@ -23,37 +23,37 @@ use super::{
 };
 use crate::{backoff::Backoff, outcome::Outcome, tasks::Tasks};
 
-/// Jobs in one claim at the most.
+/// The most jobs in one claim.
 pub(super) const BATCH: usize = 100;
 
-/// Of so many jobs one is the newest that waits, so that nobody waits behind all that another has asked for.
+/// One in this many jobs is the newest waiting, so that nobody waits behind everything that another user has asked for.
 const ONE_IN: usize = 8;
 
-/// An idle queue is woken; should a wake be lost, it is looked at after about this time.
+/// An idle queue is woken; in case a wake-up is lost, we look at it after about this long anyway.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
-/// Runs one claimed job to its end.
+/// Runs claimed jobs, each to its end.
 #[async_trait::async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Waits until jobs can be done; gives how many may be claimed at once.
+    /// Waits until jobs can be done; returns how many may be claimed at once.
     async fn ready(&self) -> usize;
 
     /// Whether jobs can be done now.
     async fn available(&self) -> bool;
 
-    /// Whether jobs of `queue` are to be done in the order that they were asked for, as near as that goes.
+    /// Whether jobs of `queue` should be done in the order in which they were requested, as far as possible.
     fn in_order(&self, queue: &str) -> bool;
 
-    /// What becomes of `job`. Called once for each claim; never fails, whatever the job is.
+    /// Runs `job`, and decides what becomes of it. Called once for each claim; never fails, whatever the job is.
     async fn handle(&self, job: &Job) -> Handled;
 
-    /// Hears what became of a settlement of `queue`, in the order of the log and at once.
+    /// Called as soon as a settlement of `queue` has ended, in the order of the log.
     fn settled(&self, queue: &'static str, settlement: &Settlement, settled: &Settled);
 
-    /// Hears that a settlement of `queue` takes long: the outcome is not in the log yet.
+    /// Called when a settlement of `queue` takes long: its outcome is not in the log yet.
     fn late(&self, queue: &'static str, settlement: &Settlement);
 
-    /// Hears, at the very end of a job, what became of it.
+    /// Called at the very end of a job, with what became of it.
     fn ended(&self, settled: &Settled, job: &Job, report: Report);
 }
 
@@ -63,18 +63,18 @@ pub struct Handled {
     pub verdict: Verdict,
     /// What its user is told.
     pub outcome: Option<Outcome>,
-    /// What is told of it afterwards.
+    /// What is reported about it afterwards.
     pub report: Report,
 }
 
-/// What is told of a job when it is settled.
+/// What is reported about a job when it is settled.
 #[derive(Debug)]
 pub struct Report {
     /// The user, when known.
     pub user: Option<String>,
-    /// In a word: `done`, `refused`, `retry`, `released`, `buried`.
+    /// What became of it, in a word: `done`, `refused`, `retry`, `released`, `buried`.
     pub outcome: &'static str,
-    /// Why, when it was not done.
+    /// Why it was not done.
     pub reason: Option<String>,
     /// How long it took.
     pub took: Duration,
@@ -85,15 +85,15 @@ pub struct Report {
 pub struct Process {
     /// What runs in the background.
     pub tasks: Tasks,
-    /// No more claims, from then on.
+    /// Once cancelled, nothing more is claimed.
     pub stop: CancellationToken,
-    /// Nothing more in the background, from then on: leases are not kept, nobody is listened to.
+    /// Once cancelled, work in the background ends: leases are no longer renewed, and nothing is listened to.
     pub end: CancellationToken,
-    /// Held by each batch of jobs together, and by a suspect alone.
+    /// Shared by batches of jobs; a suspect holds it alone.
     gate: Arc<RwLock<()>>,
 }
 
-/// A job's part in the gate.
+/// A job's pass through the gate.
 pub(super) enum Pass {
     Shared { _guard: OwnedRwLockReadGuard<()> },
     Alone { _guard: OwnedRwLockWriteGuard<()> },
@@ -110,7 +110,7 @@ impl Process {
     }
 }
 
-/// One queue and what this process holds of it.
+/// One queue, and what this process holds of it.
 pub struct Consumer {
     queue: Arc<dyn Queue>,
     handler: Arc<dyn Handler>,
@@ -121,7 +121,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Starts the tasks that settle jobs and keep leases; they end with the consumer, and with the process' `end`.
+    /// Starts the tasks that settle jobs and keep leases; the one ends with the consumer, the other at the process's `end`.
     #[must_use]
     pub fn start(
         queue: Arc<dyn Queue>,
@@ -140,7 +140,7 @@ impl Consumer {
         Arc::new(Self { queue, handler, held, slots, settler, process: process.clone() })
     }
 
-    /// Registers a worker for this queue that claims until the process' `stop`.
+    /// Registers a worker for this queue that claims until the process's `stop`.
     #[must_use]
     pub fn register(self: Arc<Self>, monitor: Monitor) -> Monitor {
         monitor.register(move |_| {
@@ -169,7 +169,7 @@ impl Consumer {
     /// Gives back every job that is still held, for another process to run.
     ///
     /// # Errors
-    /// When the queue is not available; the leases then run out.
+    /// When the queue is not available; the leases then expire.
     pub async fn release(&self) -> Result<usize, QueueError> {
         let release = |(id, lease)| Settlement {
             id,
@@ -187,7 +187,7 @@ impl Consumer {
         Ok(released)
     }
 
-    /// Claims; an error makes it wait, with the same lease, so that no answer is lost.
+    /// Claims; `None` after an error and a pause. The next call takes the same lease, so that no answer is lost.
     async fn claim(&self, lease: &Lease, room: Room, backoff: &mut Backoff) -> Option<Claim> {
         match self.queue.claim(lease, room).await {
             Ok(claim) => {
@@ -195,7 +195,7 @@ impl Consumer {
                     tracing::info!(
                         queue = self.queue.name(),
                         layout = self.queue.layout(),
-                        "claims jobs again"
+                        "claiming jobs again"
                     );
                     *backoff = Backoff::default();
                 }
@@ -218,14 +218,14 @@ impl Consumer {
     /// Waits until there may be something to claim.
     async fn idle(&self, next_due: Option<Duration>) {
         let look = IDLE_LOOK.mul_f64(rand::rng().random_range(0.8..1.2));
-        // No answer in time is a look as well.
+        // If nothing wakes us in time, we look anyway.
         tokio::time::timeout(next_due.unwrap_or(look).min(look), self.queue.woken()).await.ok();
     }
 }
 
-/// Claims into the free slots until the process stops. A suspect, which two processes may have died of, waits until
-/// nothing else runs, and nothing else is claimed until it has ended: so nobody is blamed for it, and it for nobody. Not
-/// after the first crash: all that ran when a process was killed would run one by one.
+/// Claims into the free slots until the process stops. A suspect, which may have killed two processes, waits until
+/// nothing else runs, and nothing else is claimed until it has ended: so no job is blamed for another's crash. One
+/// crash does not make a suspect, or else everything that a killed process ran would run one by one.
 async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let (queue, stop) = (&consumer.queue, &consumer.process.stop);
     let (mut lease, mut backoff, mut alone, mut share) = (new_lease(), Backoff::default(), false, 0);
@@ -234,7 +234,7 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let in_order = consumer.handler.in_order(queue.name());
     while !stop.is_cancelled() {
         let max = if alone { 1 } else { BATCH };
-        // The handler last: the others can take long.
+        // The handler comes last, since the others can take long.
         let ready = async {
             (
                 consumer.slots.room(backlog).await,
@@ -251,7 +251,7 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
         };
         share = owed % ONE_IN;
         lease = new_lease();
-        // Suspects come one after the other, when a process died with many.
+        // Suspects come one after another if a process died with many.
         alone = claim.suspect || claim.jobs.iter().any(Job::is_suspect);
         for id in claim.broken {
             tracing::warn!(queue = queue.name(), job = id, "a job that cannot be read was dropped or buried");

@@ -1,10 +1,10 @@
--- Stands before a script that buries: moves a job out of the queue and into a dead letter.
+-- Prepended to scripts that bury: moves a job from the queue into a dead letter.
 local SAVED_AS = {
   attempts = 'attempts', ['octavo:crashes'] = 'crashes', ['octavo:error'] = 'error',
   ['octavo:claimed_at'] = 'created_ms', ['octavo:last_claim'] = 'claimed_ms', status = '', ['octavo:lease'] = '',
 }
 
--- home is that of `write_letter`; data the hash of data by id, meta the key of the job's metadata.
+-- home is as in `write_letter`; data is the key of the hash of data by id, meta that of the job's metadata.
 local function bury(home, data, meta, id, reason)
   local letter = {data = redis.call('HGET', data, id), reason = reason}
   local fields = redis.pcall('HGETALL', meta)
@@ -12,9 +12,9 @@ local function bury(home, data, meta, id, reason)
     local name = SAVED_AS[fields[i]] or 'job.' .. fields[i]
     if name ~= '' then letter[name] = fields[i + 1] end
   end
-  -- The first claim may have been the last.
+  -- The first claim may have been the only one.
   letter.claimed_ms = letter.claimed_ms or letter.created_ms
-  -- An id that nobody could ask for is written as one that can be.
+  -- An id that nobody could ask for is escaped, so that it can be asked for.
   local named = is_text(id) and id or id:gsub('[\128-\255]', function(byte) return string.format('\\x%02x', byte:byte()) end)
   write_letter(home, named, letter)
   redis.call('HDEL', data, id)

@@ -1,17 +1,17 @@
--- Leases up to a number of jobs that are due.
+-- Leases jobs that are due, up to a given number.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
---       5 our last claim (packed: its token, then ids, each with 1 if it was claimed before; kept as long as the lease)
+--       5 our last claim (packed: its token, then ids, each with 1 if claimed before, or 0; kept as long as the lease)
 --       6 letters (zset, serial)  7 last serial
--- ARGV  1 lease token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lease, ms
---       5 prefix of meta hashes  6 how many of them are the newest, where more than twice as many wait
+-- ARGV  1 lease token  2 the most jobs, up to 1,000  3 the most bytes of data  4 lease, ms
+--       5 prefix of meta hashes  6 how many of the jobs are the newest, if more than twice as many wait
 --       7 1 if nothing else runs in our process  8 prefix of letters  9 how long letters are kept, ms
---       10 1 to leave out their data, which are long: Lua hashes every byte of a string that comes to it
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is seven:
---       attempts, max_attempts, crashes, ms of its first claim, data, id, 1 if it was claimed before; a producer may have
---       spoilt the numbers, or left them out
--- A suspect, a job that two processes have died of perhaps, is given only alone.
--- Cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
--- was lost, it returns the same jobs. Writes first what frees memory: a full Redis refuses a script only at its first write.
+--       10 1 to leave out the data, because it is long: Lua hashes every byte of a string that it is given
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is seven values:
+--       attempts, max_attempts, crashes, time of its first claim in ms, data, id, 1 if it was claimed before; a producer
+--       may have spoilt the numbers, or left them out
+-- A suspect, a job that may have killed two processes, is claimed only alone.
+-- The cost grows with the number claimed, never with the backlog. Called again with the same token, because the answer
+-- was lost, it returns the same jobs. The first write frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local alone, long = ARGV[7] == '1', ARGV[10] == '1'
@@ -22,12 +22,12 @@ local now_text = string.format('%d', now)
 local lease_end = string.format('%d', now + lease_ms)
 local jobs, count, broken, bytes = {}, 0, {}, 0
 
--- The metadata of a job; an error when it is no hash.
+-- The metadata of a job; an error if it is not a hash.
 local function read(id)
   return redis.pcall('HMGET', prefix .. id, 'attempts', 'max_attempts', 'octavo:crashes', 'octavo:claimed_at', 'octavo:lease')
 end
 
--- The data of a job, or how long they are; nothing when there are none.
+-- The data of a job, or its length if it is left out; false if there is none.
 local function data_of(id)
   if not long then return redis.call('HGET', KEYS[3], id) end
   return redis.call('HEXISTS', KEYS[3], id) == 1 and redis.call('HSTRLEN', KEYS[3], id)
@@ -66,7 +66,7 @@ if listed < oldest then
 end
 local leases, claim = {}, {token}
 
--- Leases a job, unless that is not to be; gives whether it did, and whether another may follow.
+-- Leases a job, or discards a broken one; returns whether it did either, and whether another may follow.
 local function take(id)
   if bytes >= max_bytes then return false, false end
   local f = read(id)
@@ -81,7 +81,7 @@ local function take(id)
     if not f.err then redis.call('DEL', meta) end
     broken[#broken + 1] = id
   elseif not sound then
-    bury(letters, KEYS[3], meta, id, is_text(id) and 'its metadata is no hash' or 'its id is not text')
+    bury(letters, KEYS[3], meta, id, is_text(id) and 'its metadata is not a hash' or 'its id is not text')
     broken[#broken + 1] = id
   else
     local before = f[4] and 1 or 0

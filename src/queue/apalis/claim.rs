@@ -10,7 +10,7 @@ use crate::queue::{Claim, Job, Lease, Options, Room};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
-/// Attempts, `max_attempts`, crashes, ms of its first claim, data, id, claimed before. A producer may have spoilt the numbers.
+/// Attempts, `max_attempts`, crashes, ms of first claim, data, id, claimed before. A producer may have spoilt the numbers.
 type Row = (Field, Field, Field, Field, Field, String, bool);
 
 type Field = Option<Vec<u8>>;
@@ -47,7 +47,7 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
     })
 }
 
-/// Reads the data that the script has left out.
+/// Reads the data that the script left out.
 async fn read(queue: &ApalisQueue, jobs: &mut [Job]) -> RedisResult<()> {
     let ids: Vec<_> = jobs.iter().map(|job| job.id.as_str()).collect();
     let data: Vec<Field> =
@@ -79,7 +79,7 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
     }
 }
 
-/// How often something happened; never, if that cannot be read.
+/// How often something happened; 0 if that cannot be read.
 fn count(field: Field) -> u32 {
     number(field).map_or(0, |n| u32::try_from(n).unwrap_or(0))
 }
@@ -88,12 +88,12 @@ fn number(field: Field) -> Option<i64> {
     String::from_utf8(field?).ok()?.parse().ok()
 }
 
-/// What a stock push writes when the producer said nothing.
+/// The `max_attempts` that a stock push writes when the producer set none.
 const STOCK_ATTEMPTS: u32 = 25;
 
 impl ApalisQueue {
-    /// When a job was made, if its id tells: a stock push makes ULIDs. Else, or when that is in the future, the time of
-    /// its first claim stands in, which stays the same too.
+    /// When a job was created, if its id says so: a stock push makes ULIDs. Otherwise, or if that is later than its first
+    /// claim, the time of that claim stands in, which never changes either.
     pub(in crate::queue) fn created_ms(id: &str, first_claimed: i64) -> i64 {
         let made = id.parse().ok().and_then(|id: Ulid| i64::try_from(id.timestamp_ms()).ok());
         made.filter(|made| *made <= first_claimed).unwrap_or(first_claimed)

@@ -1,7 +1,7 @@
--- Takes a dead letter away, and puts its job back as it was when it was new, behind those that are due.
+-- Removes a dead letter, and puts its job back as if it were new, behind those that are due.
 -- KEYS  1 letters (zset, serial)  2 the letter (hash)  3 data (hash)  4 metadata of the job (hash)  5 scheduled (zset, seconds)
--- ARGV  1 id  2 serial of the letter that is meant  3 other data, or ''
--- Returns 1; 0 when there is no such letter (any more); -1 when there is a job with this id: then nothing was changed.
+-- ARGV  1 id  2 serial of the letter that is meant  3 new data, or '' to keep the old
+-- Returns 1; 0 if there is no such letter (any more); -1 if there is a job with this id: then nothing is changed.
 
 if redis.call('HGET', KEYS[2], 'serial') ~= ARGV[2] then return 0 end
 if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 1 or redis.call('EXISTS', KEYS[4]) == 1 then return -1 end

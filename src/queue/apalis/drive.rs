@@ -1,4 +1,4 @@
-//! Drives a dead letter again.
+//! Redrives a dead letter.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::queue::letters::Letter;
 static DRIVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("drive.lua")));
 
 impl ApalisQueue {
-    /// Puts the job of `letter` back, with other `data` unless that is empty; gives what `drive.lua` says.
+    /// Puts the job of `letter` back, with new `data` unless that is empty; returns what `drive.lua` does.
     pub(in crate::queue) async fn drive(&self, letter: &Letter, data: Vec<u8>) -> RedisResult<i8> {
         let (keys, id) = (&self.keys, &letter.id);
         let mut call = DRIVE.prepare_invoke();

@@ -2,7 +2,7 @@
 
 use apalis_redis::Config as Layout;
 
-/// Keys of one queue. The first four are apalis-redis', the others are ours beside them.
+/// Keys of one queue. The first four belong to apalis-redis; the others are our own additions.
 pub(super) struct Keys {
     /// List of ids that can be claimed, oldest first.
     pub active: String,
@@ -12,22 +12,22 @@ pub(super) struct Keys {
     pub data: String,
     /// Prefix of the hash of one job: `<queue>:meta:<id>`.
     pub meta: String,
-    /// Sorted set of leased ids by the time the lease runs out, in milliseconds.
+    /// Sorted set of leased ids by the time the lease expires, in milliseconds.
     pub leases: String,
-    /// List of what the last claim of this process gave: `<queue>:claim:<process>`.
+    /// What the last claim of this process returned, packed: `<queue>:claim:<process>`.
     pub claim: String,
-    /// Hash of where outcomes stand, `<place> <user>`, by job.
+    /// Hash of the places of outcomes in the log, `<place> <user>`, by job.
     pub places: String,
-    /// That of the time before.
+    /// The hash that `places` replaced.
     pub old_places: String,
-    /// Since when `places` is written to, in milliseconds.
+    /// Since when `places` has been written to, in milliseconds.
     pub places_since: String,
-    /// Prefix of an idempotency key, which all queues share: `<prefix>octavo:key:<hash>`.
+    /// Prefix of idempotency keys, which all queues share: `<prefix>octavo:key:<hash>`.
     pub once: String,
 }
 
 impl Keys {
-    /// The keys of the queue of `layout`, whose name begins with `prefix`, for the process that is known as `process`.
+    /// The keys of the queue of `layout`, whose name begins with `prefix`, for the process identified by `process`.
     pub(super) fn new(layout: &Layout, prefix: &str, process: &str) -> Self {
         let ours = |name: &str| format!("{}:{name}", layout.queue.as_ref());
         Self {

@@ -1,4 +1,4 @@
-//! Looks at one job.
+//! Looks up one job.
 
 use super::ApalisQueue;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 use redis::RedisResult;
 
-/// Data, status in `meta`, time in `scheduled`, where its outcome stands, or stood before, the time, data of a dead letter.
+/// Data, status in `meta`, time in `scheduled`, place in `places` and in `old_places`, the time now, data of a dead letter.
 type Row = (
     Option<Vec<u8>>,
     Option<String>,
@@ -53,7 +53,7 @@ pub(super) async fn look(queue: &ApalisQueue, id: &str) -> RedisResult<Option<Lo
         (Some(_), _) if later => State::Delayed,
         (Some(_), _) => State::Waiting,
     };
-    // A job that waits or runs may have been driven again: what was told before is no more its outcome.
+    // A job that waits or runs may have been redriven: what its user was told before is no longer its outcome.
     let outcome = outcome.filter(|_| matches!(state, State::Done | State::Failed));
     Ok(Some(Look { state, data: data.or(dead), outcome }))
 }

@@ -2,7 +2,7 @@
 //!
 //! A stock `RedisStorage` pushes; each job is in `data` and `meta:<id>`, and its id in `scheduled` or `active`.
 
-/// A script that buries: what it needs stands before it.
+/// A script that buries, with what it needs prepended.
 macro_rules! burying {
     ($script:expr) => {
         concat!(

@@ -1,9 +1,9 @@
--- Adds a job as a stock push of apalis-redis 1.0 does, unless the idempotency key stands for one.
+-- Adds a job as a stock push of apalis-redis 1.0 does, unless the idempotency key already stands for one.
 -- KEYS  1 scheduled (zset, seconds)  2 data (hash)  3 meta of the job (hash)
---       4 the idempotency key (hash: job, fingerprint), when there is one
--- ARGV  1 id of the job  2 its data  3 fingerprint of what is asked for  4 how long the key is kept, ms
--- Returns the id of the job that was added, or of the one that the key stands for; '' when it stands for something else.
--- The key is written last: a push that breaks off for a key of the wrong type leaves none that stands for nothing.
+--       4 the idempotency key (hash: job, fingerprint), if there is one
+-- ARGV  1 id of the job  2 its data  3 fingerprint of the request  4 how long the key is kept, ms
+-- Returns the id of the job that was added, or of the one that the key stands for; '' if it stands for another request.
+-- The key is written last: a push that is aborted by a Redis key of the wrong type leaves none that stands for nothing.
 
 local id = ARGV[1]
 if KEYS[4] then

@@ -25,7 +25,7 @@ pub(super) async fn push_once(queue: &ApalisQueue, data: Vec<u8>, key: &OnceKey)
     })
 }
 
-/// The script with the job alone.
+/// A call of the script with the job alone, without an idempotency key.
 fn job(queue: &ApalisQueue, id: &str, data: Vec<u8>) -> ScriptInvocation<'static> {
     let keys = &queue.keys;
     let mut call = PUSH.prepare_invoke();

@@ -1,9 +1,9 @@
--- Prolongs leases.
+-- Renews leases.
 -- KEYS  1 leases (zset, ms)
 -- ARGV  1 prefix of meta hashes  2 lease, ms, then for each job: id, lease token
--- Returns for each job 1, or 0 when the lease is not ours (any more).
--- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, if that may take memory,
--- and another node takes back what is not renewed.
+-- Returns 1 for each job, or 0 if the lease is not ours (any more).
+-- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, and only if that may
+-- need memory; and another node takes back what is not renewed.
 
 redis.call('ZREMRANGEBYRANK', KEYS[1], '1', '0')
 local time = redis.call('TIME')

@@ -1,4 +1,4 @@
-//! Prolongs leases.
+//! Renews leases.
 
 use std::sync::LazyLock;
 

@@ -1,16 +1,16 @@
--- Takes back jobs whose lease has run out: to the front of the queue, with a crash counted. Forgets places of outcomes that are
--- all too old.
+-- Takes back jobs whose lease has expired: to the front of the queue, with a crash counted. Forgets the places of outcomes
+-- once they are all too old.
 -- KEYS  1 active (list)  2 leases (zset, ms)  3 data (hash)
---       4 places of outcomes (hash)  5 those of the time before (hash)  6 since when 4 is written to, ms
+--       4 places of outcomes (hash)  5 the hash that it replaced  6 since when 4 has been written to, ms
 --       7 letters (zset, serial)  8 last serial
--- ARGV  1 prefix of meta hashes  2 how many at the most  3 how long outcomes are kept, ms  4 prefix of letters
+-- ARGV  1 prefix of meta hashes  2 the most jobs  3 how long outcomes are kept, ms  4 prefix of letters
 --       5 how long letters are kept, ms
 -- Returns how many.
 
 local letters = {set = KEYS[7], last = KEYS[8], prefix = ARGV[4], ttl = ARGV[5]}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- They would expire, but Redis would stand still meanwhile.
+-- They would expire by themselves, but Redis would be blocked meanwhile.
 local since = redis.call('GET', KEYS[6])
 if not since or now - since > 2 * ARGV[3] then redis.call('UNLINK', KEYS[4], KEYS[5]) end
 local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[2])
@@ -19,8 +19,8 @@ for i = #ids, 1, -1 do
   redis.call('ZREM', KEYS[2], id)
   local crashes = redis.pcall('HGET', meta, 'octavo:crashes')
   if type(crashes) == 'table' then
-    -- Its metadata is no hash any more.
-    bury(letters, KEYS[3], meta, id, 'its metadata is no hash')
+    -- Its metadata is not a hash any more.
+    bury(letters, KEYS[3], meta, id, 'its metadata is not a hash')
   else
     redis.call('HDEL', meta, 'octavo:lease')
     redis.call('HSET', meta, 'octavo:crashes', (tonumber(crashes) or 0) + 1, 'status', 'Pending')

@@ -1,4 +1,4 @@
-//! Takes back jobs whose lease has run out.
+//! Takes back jobs whose lease has expired.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use super::ApalisQueue;
 
 static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("rescue.lua"))));
 
-/// Jobs in one script at the most.
+/// The most jobs in one call of the script.
 const BATCH: usize = 500;
 
 pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {

@@ -1,15 +1,15 @@
--- Ends claims, and keeps outcomes in the same step.
+-- Ends claims, and logs their outcomes in the same step.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
---       5 places of outcomes by job id, `<place> <user>` (hash)  6 those of the time before (hash)  7 since when 5 is
---       written to, ms: as long as an outcome is kept, and then it becomes 6, so that none goes before its time
+--       5 places of outcomes by job id, `<place> <user>` (hash)  6 the hash that it replaced  7 since when 5 has been
+--       written to, ms: after as long as an outcome is kept, it becomes 6, so that no place is lost before its time
 --       8 letters (zset, serial)  9 last serial
 -- ARGV  1 prefix of meta hashes  2 the queue's name
---       3 to 10 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
+--       3 to 10 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
 --       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait and the error; bury, the reason; release, ''
--- Returns three for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome, and 0, 0, '' when
--- the lease is not ours (any more): then nothing was changed.
+-- Returns three values for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome; and
+-- 0, 0, '' if the lease is not ours (any more): then nothing is changed.
 
 local prefix, queue = ARGV[1], ARGV[2]
 local log = {

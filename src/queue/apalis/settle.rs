@@ -1,4 +1,4 @@
-//! Ends claims, and keeps outcomes in the same step.
+//! Ends claims, and logs their outcomes in the same step.
 
 use std::{borrow::Cow, sync::LazyLock};
 

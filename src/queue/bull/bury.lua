@@ -1,10 +1,10 @@
--- Stands before a script that buries: writes what Bull may forget of a job into a dead letter.
+-- Prepended to scripts that bury: writes what Bull may forget about a job into a dead letter.
 local SAVED_AS = {
   data = 'data', attemptsMade = 'attempts', stalledCounter = 'crashes', failedReason = 'error', timestamp = 'created_ms',
   processedOn = 'claimed_ms', finishedOn = '', returnvalue = '', stacktrace = '',
 }
 
--- home is that of `write_letter`; key the hash of the job, before this attempt's failure is noted in it.
+-- home is as in `write_letter`; key is the hash of the job, before this attempt's failure is noted in it.
 local function bury(home, key, id, reason)
   local letter, fields = {reason = reason}, redis.call('HGETALL', key)
   for i = 1, #fields, 2 do

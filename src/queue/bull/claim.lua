@@ -1,18 +1,18 @@
--- Locks up to a number of jobs that are due.
+-- Locks jobs that are due, up to a given number.
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused
---       7 our last claim (packed: its token, then ids, each with 1 if it was claimed before; kept as long as the lock)
+--       7 our last claim (packed: its token, then ids, each with 1 if claimed before, or 0; kept as long as the lock)
 --       8 letters (zset, serial)
--- ARGV  1 lock token  2 how many at the most, 1,000 at the most  3 bytes of data at the most  4 lock, ms
---       5 prefix of keys  6 how many of them are the newest, where more than twice as many wait and none has a priority
---       7 1 if nothing else runs in our process  8 prefix of letters  9 1 to leave out their data, which are long
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is eight:
+-- ARGV  1 lock token  2 the most jobs, up to 1,000  3 the most bytes of data  4 lock, ms
+--       5 prefix of keys  6 how many of the jobs are the newest, if more than twice as many wait and none has a priority
+--       7 1 if nothing else runs in our process  8 prefix of letters  9 1 to leave out the data, because it is long
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is eight values:
 --       data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id
--- A suspect, a job that two processes have died of perhaps, is given only alone.
--- Publishes `waiting@` for delayed jobs that fell due, and `active`, if somebody hears it or there are few.
--- Cost grows with the number claimed, never with the backlog, but for jobs with a delay and a priority: their place is
--- looked for in the list. Called again with the same token, because the answer was lost, it returns the same jobs.
--- Writes first what frees memory: a full Redis refuses a script only at its first write.
+-- A suspect, a job that may have killed two processes, is claimed only alone.
+-- Publishes `waiting@` for delayed jobs that fell due, and `active` if somebody may hear it or there are few jobs.
+-- The cost grows with the number claimed, never with the backlog, except for jobs with a delay and a priority: their
+-- place in the list is searched for. Called again with the same token, because the answer was lost, it returns the same
+-- jobs. The first write frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lock_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local alone, long = ARGV[7] == '1', ARGV[9] == '1'
@@ -21,7 +21,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
 local jobs, count, broken, bytes = {}, 0, {}, 0
 
--- The fields of a job, or nothing when there is no such job. Lua hashes every byte of a string that comes to it: of long
+-- The fields of a job, or nil if there is no such job. Lua hashes every byte of a string that it is given, so of long
 -- data it gets the length alone.
 local function read(id)
   local key = prefix .. id
@@ -67,11 +67,11 @@ if #due > 0 then
       broken[#broken + 1] = id
     else
       local before
-      -- As in Bull: a priority below 0 goes to the very front. What is no number is none.
+      -- As in Bull, a priority below 0 goes to the very front. NaN counts as none.
       if priority ~= priority then priority = 0 end
       if priority ~= 0 then
         redis.call('ZADD', KEYS[4], priority, id)
-        -- Those of the same or a higher priority stand behind it: they are claimed first.
+        -- Those of the same or a higher priority stand behind it in the list, and are claimed first.
         local ahead = redis.call('ZCOUNT', KEYS[4], 0, priority) - 1
         before = redis.call('LINDEX', list, redis.call('LLEN', list) - ahead)
         if not before then redis.call('RPUSH', list, id) end
@@ -94,7 +94,7 @@ local publishes = heard(#waiting, KEYS[2])
 local suspect = 0
 local ids, active, claim = {}, {}, {token}
 
--- Locks a job, unless that is not to be; gives whether it did, and whether another may follow.
+-- Locks a job, or discards a broken one; returns whether it did either, and whether another may follow.
 local function take(id)
   if bytes >= max_bytes or #broken >= max then return false, false end
   local f = is_text(id) and read(id)
@@ -115,7 +115,7 @@ local function take(id)
       redis.call('HSET', key, 'processedOn', now_text, 'timestamp', now_text)
     end
     if publishes then redis.call('PUBLISH', KEYS[2], id) end
-    -- Driven again, in Bull perhaps: then its dead letter is of an earlier run.
+    -- It was redriven, perhaps in Bull: then its dead letter is from an earlier run.
     if f[7] and redis.call('ZREM', KEYS[8], id) == 1 then redis.call('DEL', ARGV[8] .. id) end
     active[#active + 1], claim[#claim + 1], claim[#claim + 2] = id, id, before
     f[4] = f[4] or now_text

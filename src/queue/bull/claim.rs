@@ -62,7 +62,7 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
     })
 }
 
-/// Reads the data that the script has left out.
+/// Reads the data that the script left out.
 async fn read(queue: &BullQueue, jobs: &mut [Job]) -> RedisResult<()> {
     let mut reads = redis::pipe();
     for job in &*jobs {
@@ -83,7 +83,7 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut opt
         queue,
         layout: LAYOUT,
         data: data.unwrap_or_default(),
-        // Without a time that can be read, one that stays the same: a second run must make the same character.
+        // Without a time that can be read, one that never changes: a second run must create the same character.
         created_ms: number(timestamp).filter(|ms| *ms <= LAST_MS).map_or(0, u64::cast_signed),
         claimed_ms: now,
         attempt,
@@ -94,7 +94,7 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut opt
     }
 }
 
-/// How often something happened; never, if that cannot be read.
+/// How often something happened; 0 if that cannot be read.
 fn count(field: Field) -> u32 {
     number(field).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
 }

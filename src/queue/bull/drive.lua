@@ -1,10 +1,10 @@
--- Takes a dead letter away, and puts its job back as it was when it was new, as Bull's own retry does.
+-- Removes a dead letter, and puts its job back as if it were new, as Bull's own retry does.
 -- KEYS  1 letters (zset, serial)  2 the letter (hash)  3 the job (hash)  4 failed (zset)  5 wait (list)  6 paused (list)
 --       7 meta-paused
--- ARGV  1 id  2 serial of the letter that is meant  3 other data, or ''
--- Returns 1; 0 when there is no such letter (any more); -1 when there is a job with this id that has not failed, because
---       it was added or driven again in Bull: then nothing was changed.
--- Publishes `waiting@`. A job that Bull still has, and whose data was changed there since, keeps that.
+-- ARGV  1 id  2 serial of the letter that is meant  3 new data, or '' to keep the old
+-- Returns 1; 0 if there is no such letter (any more); -1 if there is a job with this id that has not failed, because it
+--       was added or retried in Bull: then nothing is changed.
+-- Publishes `waiting@`. A job that Bull still has, and whose data was changed there since, keeps the changed data.
 
 if redis.call('HGET', KEYS[2], 'serial') ~= ARGV[2] then return 0 end
 local kept = redis.call('EXISTS', KEYS[3]) == 1

@@ -1,12 +1,13 @@
--- Stands before scripts that publish something for each job.
+-- Prepended to scripts that publish something for each job.
 
--- Whether `jobs` messages are to be published on these channels: if anybody hears it, a subscriber here, of a pattern perhaps,
--- or one of a replica, that comes back perhaps. To ask costs as much as some jobs: fewer than 16 are published unasked.
+-- Whether to publish `jobs` messages on these channels: if anybody may hear them, be it a subscriber here, perhaps of a
+-- pattern, or one of a replica, which may yet come back. Asking costs as much as some jobs: fewer than 16 are published
+-- unasked.
 local function heard(jobs, ...)
   if jobs < 16 then return true end
   local patterns, channels = redis.pcall('PUBSUB', 'NUMPAT'), redis.pcall('PUBSUB', 'NUMSUB', ...)
   local replication = redis.pcall('INFO', 'replication')
-  -- Who may not ask publishes.
+  -- If we may not ask, we publish.
   if patterns ~= 0 or channels.err or type(replication) ~= 'string' then return true end
   for i = 2, #channels, 2 do
     if channels[i] > 0 then return true end

@@ -1,35 +1,35 @@
-//! The names of a queue's keys, as Bull has them.
+//! The names of a queue's keys, as in Bull.
 
 /// Keys of one queue.
 pub(super) struct Keys {
-    /// What all of them begin with: `bull:<queue>:`. A job's hash is this and its id, its lock `:lock` more.
+    /// What all of them begin with: `bull:<queue>:`. A job's hash is this and its id; its lock adds `:lock` to that.
     pub prefix: String,
-    /// List of ids that can be claimed; the next is the last.
+    /// List of ids that can be claimed; the next one is at the end.
     pub wait: String,
     /// The same while the queue is paused.
     pub paused: String,
-    /// Is there while the queue is paused.
+    /// Exists while the queue is paused.
     pub meta_paused: String,
-    /// List of ids that are being worked on; the newest is the first.
+    /// List of ids that are being worked on, newest first.
     pub active: String,
-    /// Sorted set of ids by the time they fall due: milliseconds × 4096, and 12 bits to keep their order.
+    /// Sorted set of ids by the time they fall due: milliseconds × 4096, plus 12 bits to keep their order.
     pub delayed: String,
-    /// Sorted set of waiting ids that have a priority, by it.
+    /// Sorted set of waiting ids that have a priority, by priority.
     pub priority: String,
     /// Sorted set of ids of done jobs that are kept, by the time they were done.
     pub completed: String,
-    /// The same of failed ones.
+    /// The same for failed jobs.
     pub failed: String,
     /// Set of active ids that are taken back at the next check, unless their lock is renewed before.
     pub stalled: String,
-    /// Is there until the next check for stalled jobs is due.
+    /// Exists until the next check for stalled jobs is due.
     pub stalled_check: String,
-    /// Ours: list of what the last claim of this process gave.
+    /// Our own: what the last claim of this process returned, packed.
     pub claim: String,
 }
 
 impl Keys {
-    /// The keys of `queue` under `prefix`, for the process that is known as `process`.
+    /// The keys of `queue` under `prefix`, for the process identified by `process`.
     pub(super) fn new(prefix: &str, queue: &str, process: &str) -> Self {
         let key = |name: &str| format!("{prefix}:{queue}:{name}");
         Self {

@@ -1,6 +1,6 @@
 //! A queue in the layout of Bull v4, shared with Bull's own producers, workers and dashboards.
 //!
-//! What the keys and fields mean, and which events are published when, follows the scripts of the npm package
+//! The meaning of keys and fields, and which events are published when, follow the scripts of the npm package
 //! `bull` 4.16 (`lib/commands`). Ours do the same for a batch at a time, and never walk a backlog.
 
 mod claim;
@@ -29,7 +29,7 @@ use keys::Keys;
 /// The layout's name in logs and metrics.
 const LAYOUT: &str = "bull";
 
-/// One queue of Bull.
+/// One Bull queue.
 pub struct BullQueue {
     name: &'static str,
     keys: Keys,

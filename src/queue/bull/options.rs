@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::queue::{Keep, Options};
 
-/// `opts` as Bull writes it. Producers may put anything anywhere, so each option is read by itself.
+/// `opts` as Bull writes it. Producers may put anything anywhere, so each option is read on its own.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Opts<'a> {
@@ -37,10 +37,10 @@ struct Remove<'a> {
     age: Raw<'a>,
 }
 
-/// A value, not looked at yet; `null` is none.
+/// A value, not parsed yet; `null` is none.
 type Raw<'a> = Option<&'a RawValue>;
 
-/// Reads the options of the jobs of one claim, most of which have the same text as the one before.
+/// Reads the options of one claim's jobs, most of which have the same text as the one before.
 #[derive(Default)]
 pub(super) struct Reader(Option<(Vec<u8>, u32, Options)>);
 
@@ -58,7 +58,7 @@ impl Reader {
     }
 }
 
-/// Reads `opts` as Bull writes it; what cannot be read is as if it were not there. `attempt` is counted from 1.
+/// Reads `opts` as Bull writes it; what cannot be read counts as absent. `attempt` is counted from 1.
 fn parse(opts: &[u8], attempt: u32) -> Options {
     let opts: Opts<'_> = std::str::from_utf8(opts).ok().and_then(object).unwrap_or_default();
     let attempts = read::<u64>(opts.attempts).map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX));
@@ -87,7 +87,7 @@ fn backoff(backoff: Raw<'_>, attempt: u32) -> Option<Duration> {
 
 /// `true`, `false`, a count, or `{age, count}` with the age in seconds.
 fn keep(remove: Raw<'_>) -> Keep {
-    // Producers may give fractions; a negative count is Bull's own word for all.
+    // Producers may give fractions; a negative count is Bull's own way of saying all.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     let number = |raw| read::<f64>(raw).filter(|n| *n >= 0.0).map(|n| n.ceil() as u32);
     let (count, age_s) = if read(remove) == Some(true) {
@@ -112,7 +112,7 @@ fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// serde would take an array as the fields of a struct.
+/// Only an object: serde would accept an array as the fields of a struct.
 fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
     text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }

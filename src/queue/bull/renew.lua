@@ -1,14 +1,14 @@
--- Prolongs locks. One that has run out, because Redis was away for long, is taken again if nobody else has the job.
+-- Renews locks. One that has expired, because Redis was away for long, is taken again if nobody else has the job.
 -- KEYS  1 stalled (set)
 -- ARGV  1 prefix of keys  2 lock, ms, then for each job: id, lock token
--- Returns for each job 1, or 0 when the lock is not ours (any more).
--- Writes first what frees memory: a full Redis refuses a script only at its first write.
+-- Returns 1 for each job, or 0 if the lock is not ours (any more).
+-- The first write frees memory: a full Redis refuses a script only at its first write.
 
 local renewed = {}
 for i = 3, #ARGV, 2 do
   local lock = ARGV[1] .. ARGV[i] .. ':lock'
   local holder = redis.call('GET', lock)
-  -- Should the job be waiting again, the lock ends with its time, or with the next claim.
+  -- If the job is waiting again, the lock ends when it expires, or with the next claim.
   local ours = holder == ARGV[i + 1] or not holder and redis.call('TYPE', ARGV[1] .. ARGV[i]).ok == 'hash'
   if ours then
     redis.call('SREM', KEYS[1], ARGV[i])

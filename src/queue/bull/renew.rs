@@ -1,4 +1,4 @@
-//! Prolongs locks.
+//! Renews locks.
 
 use std::sync::LazyLock;
 

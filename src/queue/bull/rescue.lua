@@ -1,9 +1,9 @@
 -- Takes back stalled jobs: those that were active at the last check, and have no lock now.
 -- KEYS  1 stalled (set)  2 wait (list)  3 active (list)  4 stalled-check  5 meta-paused  6 paused (list)
 -- ARGV  1 prefix of keys  2 ms until the next check
--- Returns how many. Publishes `stalled@`. Does nothing when another worker has checked lately: the workers of one queue,
--- Bull's among them, share `stalled-check`. Cost grows with the number of active jobs.
--- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, if that may take memory.
+-- Returns how many. Publishes `stalled@`. Does nothing if another worker has checked recently: the workers of one queue,
+-- Bull's among them, share `stalled-check`. The cost grows with the number of active jobs.
+-- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, if that may need memory.
 
 redis.call('SREM', KEYS[1], '')
 if not redis.call('SET', KEYS[4], 1, 'NX', 'PX', ARGV[2]) then return 0 end
@@ -16,7 +16,7 @@ for _, id in ipairs(stalled) do
   local key = ARGV[1] .. id
   if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', KEYS[3], 1, id) > 0 then
     if redis.call('TYPE', key).ok == 'hash' then
-      -- Fails when what stands there is no number.
+      -- Fails if the current value is not a number.
       if type(redis.pcall('HINCRBY', key, 'stalledCounter', 1)) == 'table' then
         redis.call('HSET', key, 'stalledCounter', 1)
       end

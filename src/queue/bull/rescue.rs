@@ -6,13 +6,13 @@ use redis::{RedisResult, Script};
 
 use super::BullQueue;
 
-/// Checks in a lease.
+/// Checks per lease.
 const CHECKS: u32 = 5;
 
 static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rescue.lua")));
 
-/// A job that is active at two checks must have lost its lock in between: so a check is due more than once in a lease.
-/// Often, for what a dead process held is to be back soon after its locks have run out.
+/// A job that one check finds active is taken back by the next, if its lock is gone by then: so a check is due more than
+/// once per lease. It is due often, so that what a dead process held is back soon after its locks expire.
 pub(super) async fn rescue(queue: &BullQueue) -> RedisResult<usize> {
     let keys = &queue.keys;
     let mut call = RESCUE.prepare_invoke();

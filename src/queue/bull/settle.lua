@@ -1,19 +1,20 @@
--- Ends claims: to completed, failed, delayed, or back to wait.
+-- Ends claims: moves jobs to completed, failed or delayed, or back to wait.
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
 --       10 letters (zset, serial)  11 last serial
 -- ARGV  1 prefix of keys  2 the queue's name
---       3 to 10 of the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
+--       3 to 10 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
 --       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
---       user is told or '' when that is the value
---       verdict: `removed`, completed, not kept and never debounced; `completed N/S` and `failed N/S`, with how many to keep
---       or nothing, and seconds to keep or nothing; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH; `release`
--- Returns three for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome, and 0, 0, '' when
--- the lock is not ours (any more): then nothing was changed.
--- Publishes `completed` and `failed`, if somebody hears it or there are few; `delayed`; and `drained` when nothing waits or
--- runs any more. Removes at most 100 jobs of those that are no longer kept for each job.
--- Writes first what frees memory: a full Redis refuses a script only at its first write, so none breaks off.
+--       user is told or '' if that is the value
+--       verdict: `removed`, for completed, not kept and never debounced; `completed N/S` and `failed N/S`, with how many to
+--       keep and for how many seconds, or nothing for no limit; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH;
+--       `release`
+-- Returns three values for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome; and
+-- 0, 0, '' if the lock is not ours (any more): then nothing is changed.
+-- Publishes `completed` and `failed` if somebody may hear it or there are few jobs; `delayed`; and `drained` when nothing
+-- waits or runs any more. For each job, removes up to 100 of those that are too old to keep, and 100 of those too many.
+-- The first write frees memory: a full Redis refuses a script only at its first write, so none breaks off halfway.
 
 local prefix, queue = ARGV[1], ARGV[2]
 local log = {
@@ -45,13 +46,13 @@ local function wait(id, push)
   end
 end
 
--- What stands there as JSON, if it is an object or a list.
+-- The value of `json` if it is an object or a list, or else an empty table.
 local function decode(json)
   local ok, value = pcall(cjson.decode, json or '')
   return ok and type(value) == 'table' and value or {}
 end
 
--- Notes a failed attempt; of the traces, the newest are kept.
+-- Notes a failed attempt; the newest traces are kept.
 local function failed(key, reason)
   local f = redis.call('HMGET', key, 'stacktrace', 'opts')
   local before, traces, limit = decode(f[1]), {}, tonumber(decode(f[2]).stackTraceLimit) or 0
@@ -60,7 +61,7 @@ local function failed(key, reason)
     if type(before[n]) == 'string' then traces[#traces + 1] = before[n] end
   end
   traces[#traces + 1] = reason
-  -- Fails when what stands there is no number.
+  -- Fails if the current value is not a number.
   if type(redis.pcall('HINCRBY', key, 'attemptsMade', 1)) == 'table' then
     redis.call('HSET', key, 'attemptsMade', 1)
   end
@@ -93,7 +94,7 @@ local function finish(id, event, set, field, value, keep, debounce)
   tell(event, id, value)
 end
 
--- Removes ended jobs; gives whether there were any.
+-- Removes ended jobs; returns whether there were any.
 local function remove(set, ids)
   local keys = {}
   for _, id in ipairs(ids) do
@@ -106,7 +107,7 @@ local function remove(set, ids)
   return #ids > 0
 end
 
--- Removes those that are no longer kept, up to 100 for each reason; gives whether there may be more.
+-- Removes those that are no longer kept, up to 100 for each reason; returns whether there may be more.
 local function trim(set, keep)
   local count, age, more = keep:match('^(%d*)/(%d*)$')
   if age ~= '' then
@@ -141,7 +142,7 @@ local function settle(id, verdict, value)
   end
 end
 
--- Takes these out of active; the oldest stand at its end, and ours among them. Gives those that were there.
+-- Takes these out of active, whose oldest ones, and so ours, are at its end; returns those that were there.
 local function take(ids)
   local wanted, taken, left = {}, {}, {}
   for _, id in ipairs(ids) do wanted[id] = true end
@@ -185,8 +186,9 @@ end
 for n = 1, #locks do
   local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
-  -- Gone from active, or from Redis, means removed by hand: there is nothing left to settle.
-  -- A number is an id of Bull's own, which does not come again; another may have been added anew, and is not begun then.
+  -- A job that is gone from active, or from Redis, was removed by hand: there is nothing left to settle.
+  -- A number is one of Bull's own ids, which never come again; under any other, a new job may have been added since, which
+  -- has not begun then.
   local there = verdict == 'removed' and all and not id:find('%D')
     or redis.pcall('HEXISTS', prefix .. id, 'processedOn') == 1
   if there and active[id] and holders[n] == token then

@@ -1,4 +1,4 @@
-//! Ends claims: to completed, failed, delayed, or back to wait.
+//! Ends claims: moves jobs to completed, failed or delayed, or back to wait.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -49,7 +49,7 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
             }
             Verdict::Release => ("release".into(), ""),
         };
-        // What is told is most often what is returned: a large one goes to Redis once.
+        // What the user is told is usually the value returned: a large one goes to Redis only once.
         let told = if std::ptr::eq(kept, value) { "" } else { kept };
         call.arg(id).arg(&**lease).arg(&*verdict).arg(value).arg(user).arg(told);
     }
@@ -57,7 +57,7 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
     Ok(rows.into_iter().map(settled).collect())
 }
 
-/// How a job ends, and what is kept of those that ended so: `completed N/S`, each number or nothing.
+/// How a job ends, and how many that ended so are kept, for how many seconds: `completed N/S`, either may be empty.
 fn ended(how: &str, keep: Keep) -> Cow<'static, str> {
     let (count, age_s) = match keep {
         Keep::All => (None, None),

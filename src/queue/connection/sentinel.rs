@@ -1,4 +1,4 @@
-//! Sentinels: they know which server is master.
+//! Sentinels, which know which server is the master.
 
 use std::{cmp::Reverse, collections::HashMap, fmt, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::server::connect;
 use crate::config::{self, HostPort};
 
-/// The Sentinels of the settings, and what they call the master.
+/// The configured Sentinels, and what they call the master.
 #[derive(Clone)]
 pub(super) struct Sentinels {
     addresses: Vec<HostPort>,
@@ -20,19 +20,19 @@ pub(super) struct Sentinels {
     master: String,
 }
 
-/// A server that a Sentinel names as master.
+/// A server that a Sentinel names as the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Master {
     pub(super) address: HostPort,
-    /// Of which configuration: each failover has a higher one, so of two sides of a partition the higher is right.
+    /// The epoch of its configuration: each failover raises it, so of two sides of a partition, the higher one is right.
     pub(super) epoch: u64,
 }
 
-/// How long the other Sentinels have for their answers, once one has answered.
+/// How long the other Sentinels have to answer, once one has.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// What Sentinels name next, the newest configuration first: all that comes within a [`MOMENT`], or in all their time while
-/// there is nothing as new as `known`. Empty: they have said all.
+/// The masters that Sentinels name next, newest configuration first: all that are named within a [`MOMENT`], or however
+/// long it takes while none is as new as `known`. Empty when all Sentinels have answered.
 pub(super) async fn newest_first(
     answers: &mut (impl Stream<Item = RedisResult<Master>> + Unpin),
     known: u64,
@@ -42,7 +42,7 @@ pub(super) async fn newest_first(
     let mut until = Instant::now();
     loop {
         let answer = if named.iter().any(|master| master.epoch >= known) {
-            // Nobody else in time.
+            // A timeout means that nobody else has answered in time.
             timeout_at(until, answers.next()).await.unwrap_or(None)
         } else {
             answers.next().await
@@ -73,7 +73,7 @@ impl Sentinels {
         (!addresses.is_empty()).then_some(Self { addresses, settings, master })
     }
 
-    /// Asks all of them where the master is; answers come as they come.
+    /// Asks all of them where the master is; yields answers as they arrive.
     pub(super) fn ask(&self, config: &AsyncConnectionConfig) -> impl Stream<Item = RedisResult<Master>> {
         let ask = |sentinel| self.ask_one(sentinel, config.clone());
         self.addresses.iter().map(ask).collect::<FuturesUnordered<_>>()
@@ -87,7 +87,7 @@ impl Sentinels {
         let (host, port) = address.ok_or_else(|| self.unknown())?;
         let ask = redis::cmd("SENTINEL").arg("MASTER").arg(&self.master).to_owned();
         let known: HashMap<String, String> = match ask.query_async(&mut sentinel).await {
-            // A user of its own may only be allowed to ask for the address.
+            // A dedicated user may only be allowed to ask for the address.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => HashMap::new(),
             other => other?,
         };
@@ -95,7 +95,7 @@ impl Sentinels {
         Ok(Master { address: HostPort { host, port }, epoch })
     }
 
-    /// The error when none of them has said anything.
+    /// The error when none of them names a master.
     pub(super) fn unknown(&self) -> RedisError {
         let told = format!("no Sentinel knows a master \"{}\"", self.master);
         (ErrorKind::MasterNameNotFoundBySentinel, "no master", told).into()

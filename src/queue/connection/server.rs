@@ -1,4 +1,4 @@
-//! Where Redis is: at an address of its own, or where Sentinels say that the master is.
+//! Where Redis is: at a fixed address, or where Sentinels say that the master is.
 
 use std::{fmt, pin::pin, time::Duration};
 
@@ -14,19 +14,19 @@ use tokio::sync::watch;
 use super::sentinel::{Master, Sentinels, newest_first};
 use crate::config::{self, HostPort};
 
-/// How long one try to connect may take: shorter than a command, for meanwhile another may have become master.
+/// How long one attempt to connect may take: less than a command, since meanwhile another server may have become master.
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// How often Sentinels are asked whether another has become master: the old one would take writes, and lose them.
+/// How often Sentinels are asked whether another server has become master: the old one would take writes, and lose them.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// The Redis of the settings, and how it is spoken to.
+/// The configured Redis, and how to talk to it.
 #[derive(Clone)]
 pub struct Server {
     place: Place,
     settings: RedisConnectionInfo,
     timeout: Duration,
-    /// Where it was found last.
+    /// Where it was last found.
     master: watch::Sender<Option<Master>>,
 }
 
@@ -36,7 +36,7 @@ enum Place {
     Asked(Sentinels),
 }
 
-/// A connection, and where it leads to.
+/// A connection, and where it leads.
 #[derive(Clone)]
 pub struct Opened {
     /// The connection.
@@ -63,17 +63,17 @@ impl Server {
         Self { place, settings, timeout: config.timeout, master: watch::Sender::new(None) }
     }
 
-    /// Opens a connection of its own; what Redis pushes goes to `pushes`, and its end does, too.
+    /// Opens a separate connection; what Redis pushes goes to `pushes`, and so does the news of its end.
     ///
     /// # Errors
-    /// When there is no Redis, or none that is a master where Sentinels are asked.
+    /// When Redis does not answer or, with Sentinels, no master does.
     pub async fn open(&self, pushes: impl AsyncPushSender) -> RedisResult<Opened> {
         let (master, redis) = self.find(&self.patience().set_push_sender(pushes)).await?;
         self.found(&master);
         Ok(Opened { redis, address: master.address, current: self.master.subscribe() })
     }
 
-    /// Asks Sentinels for ever whether another has become master, and tells all connections.
+    /// If there are Sentinels, asks them for ever whether another server has become master, and tells all connections.
     pub async fn follow(&self) {
         if let Place::Fixed(_) = self.place {
             return;
@@ -82,7 +82,7 @@ impl Server {
             tokio::time::sleep(ASK_EVERY).await;
             match self.find(&self.patience()).await {
                 Ok((master, _)) => self.found(&master),
-                // Whoever needs one asks as well, and says so.
+                // Whoever needs a master asks as well, and reports the error.
                 Err(error) => tracing::debug!(%error, "no master"),
             }
         }
@@ -120,7 +120,7 @@ impl Server {
         loop {
             let named = newest_first(&mut answers, newest, &mut last).await;
             let Some(first) = named.first() else { return Err(last) };
-            // An older one may be the master of before, cut off with its Sentinels: it would take writes, and lose them.
+            // An older one may be the previous master, cut off with its Sentinels: it would take writes, and lose them.
             if tried.is_empty() || first.epoch > newest {
                 newest = first.epoch;
             }
@@ -146,10 +146,10 @@ impl Server {
         match redis::cmd("ROLE").query_async(&mut redis).await {
             Ok(Role::Primary { .. }) => Ok(redis),
             Ok(_) => {
-                let told = format!("Sentinel names {address}, which is no master");
+                let told = format!("a Sentinel names {address}, which is not a master");
                 Err((ErrorKind::Server(ServerErrorKind::ReadOnly), "no master", told).into())
             }
-            // ROLE is among the dangerous commands, which a user may not be allowed; a write will tell.
+            // ROLE is one of the dangerous commands, which a user may not be allowed; a write will show.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(redis),
             Err(error) => Err(error),
         }
@@ -174,12 +174,12 @@ impl fmt::Display for Server {
 }
 
 impl Opened {
-    /// Whether another has become master.
+    /// Whether another server has become master.
     pub(super) fn has_moved(&self) -> bool {
         self.current.borrow().as_ref().map(|master| &master.address) != Some(&self.address)
     }
 
-    /// Waits until another has become master.
+    /// Waits until another server has become master.
     pub async fn moved(&mut self) {
         let address = Some(&self.address);
         let has_moved = |current: &Option<Master>| current.as_ref().map(|master| &master.address) != address;
@@ -196,7 +196,7 @@ pub(super) async fn connect(
     settings: &RedisConnectionInfo,
     config: &AsyncConnectionConfig,
 ) -> RedisResult<MultiplexedConnection> {
-    // What is not delivered when a connection is given up must not be delivered later: it would come after what was
+    // What is not delivered when a connection is given up must not be delivered later: it would arrive after what was
     // sent in its place.
     let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
     let info = ConnectionAddr::Tcp(address.host.clone(), address.port)

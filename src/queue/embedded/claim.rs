@@ -24,7 +24,7 @@ pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, room: Room) -> R
     Ok(queue.file.transaction(work).await?)
 }
 
-/// The jobs that are due, up to the first suspect, and so many bytes; and whether a suspect is the very first.
+/// The jobs that are due, up to the first suspect or `most_bytes`; and whether the very first is a suspect left out.
 fn due(
     tx: &Transaction<'_>,
     name: &'static str,

@@ -31,7 +31,7 @@ impl EmbeddedLetters {
         self.queues.iter().map(|queue| &**queue).find(|queue| queue.name == name)
     }
 
-    /// How the queues that are meant are called.
+    /// The names of the queues that are meant.
     fn names(&self, filter: &Filter) -> Vec<&'static str> {
         self.queues.iter().map(|queue| queue.name).filter(|name| filter.has_home(LAYOUT, name)).collect()
     }
@@ -92,14 +92,14 @@ impl Letters for EmbeddedLetters {
     }
 }
 
-/// Forgets up to 100 letters whose time is up.
+/// Deletes up to 100 expired letters.
 pub(super) fn forget(tx: &Transaction<'_>, now: i64, ttl: Duration) -> rusqlite::Result<usize> {
     let delete =
         "DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE died < ? ORDER BY died LIMIT 100)";
     tx.prepare_cached(delete)?.execute([now.saturating_sub(millis(ttl)) * 1000])
 }
 
-/// What is read of a letter beside its data and its queue.
+/// What is read of a letter besides its data and its queue.
 const COLUMNS: &str = "id, died, reason, error, attempts, crashes, created, claimed, length(data)";
 
 fn letter(row: &Row<'_>, queue: &'static str) -> rusqlite::Result<Letter> {
@@ -114,7 +114,7 @@ fn letter(row: &Row<'_>, queue: &'static str) -> rusqlite::Result<Letter> {
         attempts: row.get(4)?,
         crashes: row.get(5)?,
         created_ms: Some(row.get(6)?),
-        // An earlier version only noted that it was claimed.
+        // An earlier version only noted that it had been claimed.
         claimed_ms: Some(row.get(7)?).filter(|claimed| *claimed > 1),
         died_ms: serial / 1000,
         bytes: row.get::<_, i64>(8)?.unsigned_abs(),
@@ -135,7 +135,7 @@ fn page(
         Order::Newest => "DESC",
         Order::Oldest => "ASC",
     };
-    // Each queue has its letters in order, and SQLite merges them: it looks at no more than it gives.
+    // Each queue has its letters in order, and SQLite merges them: it looks at no more than it returns.
     let with_id = if filter.id.is_some() { "id = ?3" } else { "?3 IS NULL" };
     let of_one = |n: usize| {
         let queue = n + 5;
@@ -145,7 +145,7 @@ fn page(
     };
     let all = (0..names.len()).map(of_one).collect::<Vec<_>>().join(" UNION ALL ");
     let mut select = tx.prepare_cached(&format!("{all} ORDER BY died {by} LIMIT ?4"))?;
-    // Without a reason to look for, every letter that is looked at is one that is wanted.
+    // Without a reason to look for, every letter that is looked at is wanted.
     let most = if filter.reason.is_some() { SCAN } else { (limit + 1).min(SCAN) };
     let look_at = i64::try_from(most).unwrap_or(i64::MAX);
     let (above, below) = (filter.range.above.cast_signed(), filter.range.below.cast_signed());

@@ -39,8 +39,8 @@ pub struct EmbeddedQueue {
 }
 
 impl EmbeddedQueue {
-    /// The queue `name` in `file`. What is leased was leased by a process that is gone, for one at a time holds the
-    /// file: it is taken back at once, with a crash counted.
+    /// The queue `name` in `file`. Leased jobs were leased by a process that is gone, since only one at a time holds the
+    /// file: they are taken back at once, with a crash counted.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -168,7 +168,7 @@ fn look(
     let outcome = outcome_of(tx, log, (queue, id), now)?;
     Ok(match (job.optional()?, outcome) {
         (Some((data, state)), outcome) => {
-            // A job that waits or runs may have been driven again: what was told before is no more its outcome.
+            // A job that waits or runs may have been redriven: what its user was told before is no longer its outcome.
             Some(Look { state, data: Some(data), outcome: outcome.filter(|_| state == State::Failed) })
         }
         (None, Some(outcome)) => Some(Look { state: State::Done, data: None, outcome: Some(outcome) }),
@@ -176,7 +176,7 @@ fn look(
     })
 }
 
-/// Takes back jobs whose lease ran out before `now`.
+/// Takes back jobs whose lease has expired at `now`.
 fn take_back(tx: &Transaction<'_>, queue: &str, now: i64) -> rusqlite::Result<usize> {
     let update = "UPDATE jobs SET state = 'waiting', lease = NULL, lease_until = NULL, crashes = crashes + 1
         WHERE queue = ? AND state = 'active' AND lease_until <= ?";

@@ -1,4 +1,4 @@
-//! Ends claims, and keeps outcomes in the same transaction.
+//! Ends claims, and logs their outcomes in the same transaction.
 
 use rusqlite::{Transaction, params};
 

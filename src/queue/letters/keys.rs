@@ -1,4 +1,4 @@
-//! The names of the keys of dead letters in Redis.
+//! The key names of dead letters in Redis.
 
 use std::time::Duration;
 
@@ -34,12 +34,12 @@ impl Home {
         format!("{}{id}", self.prefix)
     }
 
-    /// What a script that buries is told, after its own keys and arguments: two of each.
+    /// Adds what a script that buries needs to know, after its own keys and arguments: two of each.
     pub(in crate::queue) fn tell(&self, call: &mut ScriptInvocation<'_>) {
         call.key(&self.set).key(&self.last).arg(&self.prefix).arg(self.ttl.as_millis());
     }
 
-    /// The lowest serial of those that are not too old, at `seconds` and `micros`, the time of Redis.
+    /// The lowest serial that is not too old, at `seconds` and `micros` by Redis's clock.
     pub(in crate::queue) fn oldest(&self, (seconds, micros): (u64, u64)) -> u64 {
         let ttl = u64::try_from(self.ttl.as_micros()).unwrap_or(u64::MAX);
         (seconds * 1_000_000 + micros).saturating_sub(ttl)

@@ -1,6 +1,6 @@
--- Finds dead letters by their serials. Removes up to 100 old ones of each set.
+-- Finds dead letters by their serials. Removes up to 100 old ones from each set.
 -- KEYS  sorted sets of ids by serial
--- ARGV  1 how long letters are kept, ms  2 above this serial  3 below this serial  4 how many of each set at the most
+-- ARGV  1 how long letters are kept, ms  2 above this serial  3 below this serial  4 the most letters from each set
 --       5 1 for the oldest first, 0 for the newest  6 the id to look for, or ''
 -- Returns {the highest serial of all, then for each set its {id, serial, …}}.
 

@@ -1,4 +1,4 @@
-//! Dead letters: jobs that are not tried again, kept for a time to be looked at and driven again.
+//! Dead letters: jobs that are not tried again, kept for a time to be looked at and redriven.
 
 mod keys;
 mod redis;
@@ -12,10 +12,10 @@ pub(super) use keys::Home;
 
 use super::QueueError;
 
-/// Letters that one [`Letters::list`] looks at, at the most.
+/// The most letters that one [`Letters::list`] looks at.
 pub const SCAN: usize = 1000;
 
-/// What is known of a dead letter, without its data.
+/// What is known about a dead letter, without its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
     /// The layout of the queue that it died in.
@@ -24,19 +24,19 @@ pub struct Letter {
     pub queue: &'static str,
     /// The job's id within it.
     pub id: String,
-    /// Which letter it is: no two have the same, and a later one has a higher.
+    /// Which letter it is: no two have the same serial, and a later letter has a higher one.
     pub serial: u64,
     /// Why it is not tried again.
     pub reason: String,
-    /// What the attempt before its last failed with, when there was one.
+    /// What the attempt before its last one failed with, if there was one.
     pub last_error: Option<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// How often a process died while it ran.
     pub crashes: u32,
-    /// When the job was made, in milliseconds since 1970, when known.
+    /// When the job was created, in milliseconds since 1970, if known.
     pub created_ms: Option<i64>,
-    /// When it was claimed last, in milliseconds since 1970, when known.
+    /// When it was last claimed, in milliseconds since 1970, if known.
     pub claimed_ms: Option<i64>,
     /// When it died, in milliseconds since 1970.
     pub died_ms: i64,
@@ -44,18 +44,18 @@ pub struct Letter {
     pub bytes: u64,
 }
 
-/// Which letters are meant: those that match all of it.
+/// Which letters are meant: those that match every field.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// The layout of their queue.
     pub layout: Option<String>,
     /// The name of their queue.
     pub queue: Option<String>,
-    /// A text in their reason; upper and lower case are the same.
+    /// A text in their reason, ignoring case.
     pub reason: Option<String>,
     /// Their id.
     pub id: Option<String>,
-    /// Where their serials are.
+    /// The range of their serials.
     pub range: Range,
 }
 
@@ -65,14 +65,14 @@ impl Filter {
             && self.queue.as_deref().is_none_or(|wanted| wanted == queue)
     }
 
-    /// Whether a letter's reason has the text that is looked for.
+    /// Tests whether a letter's reason has the text that is looked for.
     fn reasons(&self) -> impl Fn(&Letter) -> bool {
         let wanted = self.reason.as_ref().map(|text| text.to_lowercase());
         move |letter| wanted.as_ref().is_none_or(|text| letter.reason.to_lowercase().contains(text))
     }
 }
 
-/// Serials above one and below another. Written as `above-below`, it is where a listing goes on.
+/// Serials above one and below another. Written as `above-below`, it says where a listing continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     /// Serials are higher than this.
@@ -82,7 +82,7 @@ pub struct Range {
 }
 
 impl Default for Range {
-    /// All of them: a serial is a number that Lua and SQLite can hold.
+    /// All of them: a serial is a number that both Lua and SQLite can hold.
     fn default() -> Self {
         Self { above: 0, below: 1 << 53 }
     }
@@ -104,7 +104,7 @@ impl FromStr for Range {
         };
         range()
             .filter(|range| range.below <= Self::default().below)
-            .ok_or("is not a `next` of a listing before")
+            .ok_or("is not a `next` of an earlier listing")
     }
 }
 
@@ -113,22 +113,22 @@ impl FromStr for Range {
 pub enum Order {
     /// Those that died last.
     Newest,
-    /// Those that died first. A walk in this order ends at what was the newest letter when it began, so that it does not
-    /// meet again what it drove and what died once more.
+    /// Those that died first. A walk in this order ends at the letter that was the newest when it began, so that it does
+    /// not meet again what it redrove and what then died once more.
     Oldest,
 }
 
-/// Some letters, and where the others are.
+/// Some letters, and where the rest are.
 #[derive(Debug)]
 pub struct Page {
     /// The letters.
     pub letters: Vec<Letter>,
-    /// Where to go on, unless there is nothing more. A page may have few letters, or none, and go on.
+    /// Where to continue, unless there is nothing more. Even after a page with few letters, or none, there may be more.
     pub next: Option<Range>,
 }
 
 impl Page {
-    /// The first `limit` of the letters `scanned`, given in `order`, that match; `whole` when nothing comes after them.
+    /// The first `limit` matching letters of those `scanned`, which are in `order`; `end` tells what lies beyond them.
     pub(super) fn of(scanned: Vec<Scanned>, filter: &Filter, order: Order, limit: usize, end: End) -> Self {
         let matches = filter.reasons();
         let (mut letters, mut last, mut left) = (Vec::new(), None, !end.whole);
@@ -149,36 +149,36 @@ impl Page {
     }
 }
 
-/// A serial, and its letter, unless its time was up meanwhile.
+/// A serial, and its letter, unless it has expired meanwhile.
 pub(super) type Scanned = (u64, Option<Letter>);
 
-/// What is behind what was scanned.
+/// What lies beyond the letters scanned.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct End {
-    /// Nothing that could match.
+    /// Whether nothing beyond could match.
     pub whole: bool,
     /// The highest serial of all.
     pub newest: u64,
 }
 
-/// What became of a letter that was to be driven again.
+/// What became of a letter that was to be redriven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driven {
     /// Its job is in the queue again, with the same id and time, and no attempts or crashes.
     Again,
-    /// There is no such letter any more: it was driven by another, died again, or its time is up.
+    /// There is no such letter any more: it was redriven by somebody else, died again, or expired.
     Gone,
-    /// The queue has a job with this id, which was added, or driven by other means, since.
+    /// The queue has a job with this id, which was added, or redriven by other means, since.
     InQueue,
 }
 
 /// The dead letters of all queues.
 #[async_trait]
 pub trait Letters: Send + Sync {
-    /// Up to `limit` letters that match; looks at [`SCAN`] at the most.
+    /// Up to `limit` letters that match; looks at no more than [`SCAN`].
     async fn list(&self, filter: &Filter, order: Order, limit: usize) -> Result<Page, QueueError>;
 
-    /// How many match, whatever their reason and their id.
+    /// How many match, regardless of reason and id.
     async fn count(&self, filter: &Filter) -> Result<u64, QueueError>;
 
     /// One letter, and its data.
@@ -189,6 +189,6 @@ pub trait Letters: Send + Sync {
         id: &str,
     ) -> Result<Option<(Letter, Vec<u8>)>, QueueError>;
 
-    /// Takes a letter away and puts its job back, with other `data` if given, in one step.
+    /// Removes a letter and puts its job back, with new `data` if given, in one step.
     async fn drive(&self, letter: &Letter, data: Option<Vec<u8>>) -> Result<Driven, QueueError>;
 }

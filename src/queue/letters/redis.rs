@@ -14,7 +14,7 @@ use crate::queue::{Connection, Queue, QueueError, apalis::ApalisQueue, bull::Bul
 static LIST: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("trim.lua"), include_str!("list.lua"))));
 
-/// What is read of a letter beside its data.
+/// What is read of a letter besides its data.
 const FIELDS: [&str; 8] =
     ["serial", "reason", "error", "attempts", "crashes", "created_ms", "claimed_ms", "died_ms"];
 
@@ -105,7 +105,7 @@ impl RedisLetters {
         let Some(ttl) = origins.first().map(|origin| origin.home().ttl) else {
             return Ok(Page { letters: Vec::new(), next: None });
         };
-        // Without a reason to look for, every letter that is looked at is one that is wanted.
+        // Without a reason to look for, every letter that is looked at is wanted.
         let most = if filter.reason.is_some() { SCAN } else { (limit + 1).min(SCAN) };
         let mut call = LIST.prepare_invoke();
         for origin in &origins {
@@ -170,7 +170,7 @@ impl RedisLetters {
 /// Ids with their serials.
 type Ids = Vec<(String, u64)>;
 
-/// The answer of `list.lua`: the highest serial, and what was found in each set.
+/// The answer from `list.lua`: the highest serial, and what was found in each set.
 fn found(answer: Vec<Value>) -> RedisResult<(u64, Vec<Ids>)> {
     let mut answer = answer.into_iter();
     let newest = answer.next().map_or(Ok(0), u64::from_redis_value)?;

@@ -1,4 +1,4 @@
--- Stands before a script that needs it: forgets up to 100 dead letters whose time is up. Letters expire by themselves.
+-- Prepended to scripts that need it: removes up to 100 expired letters from a set of ids. Letters expire by themselves.
 -- set  sorted set of ids by serial, which is microseconds since 1970  ttl  how long letters are kept, ms
 local function trim_letters(set, ttl)
   local time = redis.call('TIME')

@@ -1,10 +1,10 @@
--- Stands before a script that buries: writes a dead letter in place of an older one of the same id.
+-- Prepended to scripts that bury: writes a dead letter, in place of an older one with the same id.
 -- home    {set, last, prefix, ttl}: sorted set of ids by serial, the last serial given to any letter of any queue, prefix
 --         of the letters, how long they are kept in ms
 -- letter  its fields: data, reason, error (of the attempt before), attempts, crashes, created_ms, claimed_ms, and
---         `job.` and a field of the job that is needed to drive it again
--- A serial is the time in microseconds, or one more than the last when there was one in this microsecond: no two letters
--- have the same, so that a serial says which letter is meant, and where a listing goes on.
+--         `job.<field>` for each field of the job that is needed to redrive it
+-- A serial is the time in microseconds, or one more than the last serial if that is later: no two letters have the same
+-- one, so that it says which letter is meant, and where a listing continues.
 local function write_letter(home, id, letter)
   local time = redis.call('TIME')
   local last = tonumber(redis.call('GET', home.last)) or 0

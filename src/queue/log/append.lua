@@ -1,15 +1,18 @@
--- Stands before the scripts that end claims: the log of outcomes, one for each user.
--- A log has: its entries, in chunks, a zset of `<first seq>\n<queue>\n`, then for each entry, whose seq is one more than the
--- one before, `<length of job id>,<length of profile>:<job id><profile>`, by the seq of the last; its state, packed: epoch,
--- seq (of the last entry), floor (seq of the last that was dropped), bytes, oldest (no chunk ends at a lower seq); and for
--- each queue what nobody has heard yet, a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, which do not
--- overlap. A seq is the time in µs, or one more than the last: what one script appends to a log is one range.
+-- Prepended to the scripts that end claims: the log of outcomes, one for each user.
+-- A log has
+--   its entries: a zset of chunks by the seq of their last entry; a chunk is `<first seq>\n<queue>\n`, then for each entry,
+--     whose seq is one more than the one before, `<length of job id>,<length of profile>:<job id><profile>`
+--   its state, packed: epoch, seq (of the last entry), floor (seq of the last entry that was dropped), bytes, oldest (no
+--     chunk ends at a lower seq)
+--   what nobody has heard yet, for each queue: a zset `<queue>:<user>` of ranges `<first seq>-<last seq>` by the last, which
+--     do not overlap
+-- A seq is the time in µs, or one more than the last one: what one script appends to a log is one range.
 
--- A chunk has so many entries at the most, and bytes, or an eighth of a log's, unless a single one has more: a log that is
--- full loses a whole one.
+-- The most entries and bytes in a chunk, or an eighth of a log's bytes if that is less, unless a single entry has more: a
+-- log that is full loses a whole chunk.
 local CHUNK, CHUNK_BYTES = 100, 65536
 
--- What was noted: for each user job, profile, row, and so on; and for all, user, job, and so on.
+-- What was noted: for each user: job, profile, row, and so on; and for all of them: user, job, and so on.
 local users, outcomes, logged = {}, {}, {}
 
 -- Notes an outcome for `append` to write; `row` is where its place goes.
@@ -25,8 +28,8 @@ local function outcome(user, job, profile, row)
   logged[n + 1], logged[n + 2] = user, job
 end
 
--- Drops the oldest chunks that are too old or too large in all, when some were `added`. Returns floor, bytes and oldest as
--- they are then. Cost grows with what is dropped, which is read, for its size: and no more than a whole log.
+-- Drops the oldest chunks while they are too old, or too large in total, after `added` new ones. Returns the new floor,
+-- bytes and oldest. The cost grows with what is dropped, which is read for its size, and is at most that of a whole log.
 local function drop(log, user, added, floor, bytes, too_old)
   local entries, some, queues, oldest = log.entries .. user, added, {}, nil
   while not oldest do
@@ -48,8 +51,8 @@ local function drop(log, user, added, floor, bytes, too_old)
   return floor, bytes, oldest or floor
 end
 
--- Appends what was noted, all of `queue`, and drops the oldest; tells all processes which logs have grown. Writes their
--- places to `settled`, three for each row: seq, seq of the one before, epoch.
+-- Appends what was noted, all of it from `queue`, and drops the oldest; tells all processes which logs have grown. Writes
+-- the places to `settled`, three values for each row: seq, seq of the one before, epoch.
 -- log   {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, epoch = for a new log,
 --       channel = where to tell, process = who tells}
 -- now   the time, µs
@@ -70,7 +73,7 @@ local function append(log, queue, now, settled)
       local head, job_length, profile_length
       repeat
         local job, profile, row, i = own[at], own[at + 1], own[at + 2] * 3, n * 3 + 4
-        -- Most have the same as the one before.
+        -- Most have the same lengths as the one before.
         if #job ~= job_length or #profile ~= profile_length then
           job_length, profile_length = #job, #profile
           head = string.format('%d,%d:', job_length, profile_length)

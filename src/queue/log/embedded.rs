@@ -14,7 +14,7 @@ use crate::{
     queue::{QueueError, new_lease},
 };
 
-/// How long, and how much, is kept of each log.
+/// How much of each log is kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::queue) struct Bounds {
     ttl: Duration,
@@ -36,7 +36,7 @@ impl Bounds {
     }
 }
 
-/// Appends an outcome of `job`, and drops the oldest when they are too large in all.
+/// Appends an outcome of `job`, and drops the oldest ones while the log is too large.
 pub(in crate::queue) fn append(
     tx: &Transaction<'_>,
     bounds: &Bounds,
@@ -73,7 +73,7 @@ fn size(text: &str) -> i64 {
     i64::try_from(text.len()).unwrap_or(i64::MAX)
 }
 
-/// Drops what is older than it is kept, of all users; a bounded number at a time.
+/// Drops outcomes of all users that are too old to keep, a bounded number at a time.
 pub(in crate::queue) fn drop_old(tx: &Transaction<'_>, bounds: &Bounds, now: i64) -> rusqlite::Result<()> {
     let oldest = bounds.oldest(now);
     let old = "DELETE FROM log WHERE rowid IN (SELECT rowid FROM log WHERE seq < ? ORDER BY seq LIMIT 1000)
@@ -91,7 +91,7 @@ pub(in crate::queue) fn drop_old(tx: &Transaction<'_>, bounds: &Bounds, now: i64
     Ok(())
 }
 
-/// The outcome of a job, if it is kept still.
+/// The outcome of a job, if it is still kept.
 pub(in crate::queue) fn outcome_of(
     tx: &Transaction<'_>,
     bounds: &Bounds,

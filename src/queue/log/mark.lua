@@ -1,16 +1,16 @@
--- Notes which outcomes were heard, or were not after all.
+-- Notes which outcomes were heard, or turned out not to have been.
 -- ARGV  1 prefix of states  2 prefix of what nobody has heard  3 channel  4 our process
 --       then for each range of outcomes, at most 1,000: user, queue, first seq, last seq, 1 if they were heard
--- Of outcomes that are no longer kept nothing is noted.
+-- Nothing is noted for outcomes that are no longer kept.
 
--- Takes out of the ranges of `unheard` what is within this one: most often it is one of them.
+-- Removes from the ranges of `unheard` what is within this one, which usually is one of them.
 local function take(unheard, first, last)
   if redis.call('ZREM', unheard, first .. '-' .. last) == 1 then return end
   while true do
     local range = redis.call('ZRANGEBYSCORE', unheard, first, '+inf', 'LIMIT', '0', '1')[1]
     local from, to = (range or ''):match('^(%d+)-(%d+)$')
     if not range or tonumber(from) > tonumber(last) then return end
-    -- The last one takes the key with it, and the time that it has left.
+    -- Removing the last range removes the key too, and with it the time it has left.
     local ttl = redis.call('PTTL', unheard)
     redis.call('ZREM', unheard, range)
     if tonumber(from) < tonumber(first) then

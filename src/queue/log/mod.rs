@@ -1,4 +1,4 @@
-//! The log of outcomes, one for each user: what was told, in order, for a time, so that it can be told again.
+//! The log of outcomes, one for each user: what the user was told, in order, kept for a time to be sent again.
 //!
 //! The scripts and transactions that end claims append to it, so a job leaves its queue exactly when its outcome is in
 //! the log.
@@ -19,8 +19,8 @@ pub(super) use self::{
 };
 use super::QueueError;
 
-/// The place of an outcome in its user's log: increases, and never comes twice in one epoch. In microseconds since 1970,
-/// so that a log that lost its end in a failover does not give a place again.
+/// The place of an outcome in its user's log: increases, and is never used twice in one epoch. In microseconds since
+/// 1970, so that a log that lost its end in a failover does not use a place again.
 pub type Seq = i64;
 
 /// Where an outcome was put.
@@ -30,7 +30,7 @@ pub struct Place {
     pub seq: Seq,
     /// The place of the one before it; 0 for the first.
     pub before: Seq,
-    /// Which log this is: one that was forgotten after its time begins anew with another.
+    /// Which log this is: a log that expired begins anew with another epoch.
     pub epoch: Arc<str>,
 }
 
@@ -47,7 +47,7 @@ pub struct Entry {
     pub profile: Box<RawValue>,
 }
 
-/// A part of a log.
+/// Part of a log.
 #[derive(Debug, Default)]
 pub struct Page {
     /// Which log this is; empty when there is none.
@@ -62,12 +62,12 @@ pub struct Page {
     pub more: bool,
 }
 
-/// What is read of a log.
+/// What to read from a log.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
-    /// All after this place.
+    /// Everything after this place.
     After(Seq),
-    /// What nobody has heard of `queue`, after one place and up to another.
+    /// What nobody has heard from `queue`, after one place and up to another.
     Unheard {
         /// The queue.
         queue: &'a str,
@@ -92,7 +92,7 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether `next` says the same of the next place, in the same queue's outcomes.
+    /// Whether `next` says the same of the next place, for the same user and queue.
     fn precedes(&self, next: &Self) -> bool {
         self.seq + 1 == next.seq
             && self.heard == next.heard
@@ -101,7 +101,7 @@ impl Mark {
     }
 }
 
-/// Which log has grown, by which job.
+/// A log that has grown, and by which job.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grown {
     /// The user.
@@ -110,7 +110,7 @@ pub struct Grown {
     pub job: String,
 }
 
-/// In which log something turned out not to have been heard; read from a list of the two.
+/// A log in which something turned out not to have been heard; read from a list of the two fields.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub struct Unheard {
     /// The user.
@@ -122,29 +122,29 @@ pub struct Unheard {
 /// What a sibling service sends to the sockets of a room, which no log keeps.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Message {
-    /// The room, as its clients ask for it.
+    /// The room, as its clients name it.
     pub room: String,
-    /// What the clients get.
+    /// What the clients are sent.
     pub response: Box<RawValue>,
 }
 
-/// What is heard from other processes.
+/// News from other processes.
 #[derive(Debug)]
 pub enum News {
-    /// These have grown.
+    /// These logs have grown.
     Grown(Vec<Grown>),
-    /// What somebody was told was not heard.
+    /// Something that was sent was not heard after all.
     Unheard(Vec<Unheard>),
-    /// This is for a room that may have sockets here.
+    /// A message for a room that may have sockets here.
     Message(Message),
-    /// Nothing was heard for a while: any may have grown.
+    /// News may have been missed: any log may have grown.
     Missed,
 }
 
 /// The logs of all users.
 #[async_trait]
 pub trait OutcomeLog: Send + Sync {
-    /// Reads a part of a user's log: at most [`PAGE`] outcomes, and about [`PAGE_BYTES`].
+    /// Reads part of a user's log: at most [`PAGE`] outcomes, and about [`PAGE_BYTES`].
     async fn read(&self, user: &str, which: Which<'_>) -> Result<Page, QueueError>;
 
     /// Notes what was heard.
@@ -154,8 +154,8 @@ pub trait OutcomeLog: Send + Sync {
     async fn pass(&self, message: &Message) -> Result<(), QueueError>;
 }
 
-/// Outcomes in one page at the most.
+/// The most outcomes in one page.
 pub const PAGE: usize = 100;
 
-/// Bytes in one page at the most, unless a single outcome has more.
+/// The bytes of outcomes at which a page is full.
 pub const PAGE_BYTES: usize = 1 << 20;

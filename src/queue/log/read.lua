@@ -1,9 +1,9 @@
 -- Reads a user's log.
--- KEYS  1 entries (zset)  2 state (packed)  3 only what nobody has heard of a queue (zset), or nothing; see append.lua
--- ARGV  1 how old the last entry of a chunk may be, ms  2 entries at the most  3 bytes at the most (one entry is given always)
---       4 only those after this seq  5 with a queue: none after this seq, or nothing
+-- KEYS  1 entries (zset)  2 state (packed)  3 to read only what nobody has heard from a queue: that (zset); see append.lua
+-- ARGV  1 how old the last entry of a chunk may be, ms  2 the most entries  3 the most bytes (one entry is always returned)
+--       4 only entries after this seq  5 with a queue, optional: only entries up to this seq
 -- Returns {epoch or '', seq of the last, seq of the last that is too old or was dropped, entries, 1 if there are more}; an
--- entry is four: seq, queue, job id, profile.
+-- entry is four values: seq, queue, job id, profile.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -16,8 +16,8 @@ local entries, count, bytes, more = {}, 0, 0, 0
 local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], string.format('%.0f', oldest), '-inf', 'WITHSCORES', 'LIMIT', '0', '1')
 if old[2] then floor = math.max(floor, tonumber(old[2])) end
 
--- Adds the entries after one seq and up to another, as many as there is room for; gives the seq of the last if there is no
--- room for others.
+-- Adds the entries after one seq and up to another, as many as there is room for; returns the seq of the last if there is
+-- no room for more.
 local function add(after, to)
   local at, some = string.format('(%.0f', math.max(after, oldest)), 1
   while true do
@@ -39,7 +39,7 @@ local function add(after, to)
         end
         seq = seq + 1
       end
-      -- The next chunk may be large.
+      -- Without looking at the next chunk, which may be large.
       if seq > to then return nil end
       at = string.format('(%.0f', seq - 1)
     end
@@ -66,6 +66,6 @@ end
 
 local full
 if KEYS[3] then full = add_unheard(tonumber(ARGV[5]) or math.huge) else full = add(after, math.huge) end
--- What comes after `to` counts as well: the next page is empty then.
+-- Entries after `to` count as well: then the next page is empty.
 if full then more = redis.call('ZCOUNT', KEYS[3] or KEYS[1], string.format('(%.0f', full), '+inf') > 0 and 1 or 0 end
 return {epoch, last, floor, entries, more}

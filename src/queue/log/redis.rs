@@ -15,16 +15,16 @@ use crate::{
     queue::{Channel, Connection, Lease, QueueError, Settled, new_lease},
 };
 
-/// Stands before the scripts that end claims.
+/// Prepended to the scripts that end claims.
 pub(in crate::queue) const APPEND: &str = include_str!("append.lua");
 
 static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("read.lua")));
 static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("mark.lua")));
 
-/// Bytes that an entry has at the most beside what the user is told, unless its job's id is very long.
+/// The most bytes in an entry besides what the user is told, unless its job's id is very long.
 const HEADER: usize = 1024;
 
-/// The names of the keys, and the bounds, of all logs.
+/// The key names and the bounds of all logs.
 #[derive(Debug, Clone)]
 pub(in crate::queue) struct Keys {
     /// Prefix of the entries of one user.
@@ -35,7 +35,7 @@ pub(in crate::queue) struct Keys {
     unheard: String,
     /// Where all processes hear which logs have grown.
     channel: String,
-    /// Our process, on that channel.
+    /// The name of our process on that channel.
     process: Lease,
     ttl: Duration,
     max_bytes: usize,
@@ -55,7 +55,7 @@ impl Keys {
         }
     }
 
-    /// Adds what a script that ends claims needs to know of the log: eight arguments.
+    /// Adds what a script that ends claims needs to know about the log: eight arguments.
     pub(in crate::queue) fn args(&self, call: &mut ScriptInvocation<'_>) {
         call.arg(&self.entries)
             .arg(&self.state)
@@ -77,12 +77,12 @@ impl Keys {
         self.ttl.as_millis()
     }
 
-    /// Whether an outcome at `seq` is not too old yet, at a time in microseconds.
+    /// Whether an outcome at `seq` is still kept at the time `now`, in microseconds.
     pub(in crate::queue) fn keeps(&self, seq: Seq, now: Seq) -> bool {
         u128::try_from(now.saturating_sub(seq)).unwrap_or(0) < self.ttl.as_micros()
     }
 
-    /// One outcome, if it is kept still.
+    /// One outcome, if it is still kept.
     pub(in crate::queue) async fn entry(
         &self,
         redis: &mut Connection,
@@ -93,7 +93,7 @@ impl Keys {
         Ok(page.entries.into_iter().find(|entry| entry.seq == seq))
     }
 
-    /// Reads a part of a user's log, so many outcomes at the most.
+    /// Reads part of a user's log, at most `most` outcomes.
     async fn read(
         &self,
         redis: &mut Connection,
@@ -123,10 +123,10 @@ impl Keys {
 /// An entry: its place, queue, job, and what the user is told.
 type Logged = (Seq, String, String, String);
 
-/// What a script that ends claims gives for one job: not ours, settled, or its place in the log.
+/// What a script that ends claims returns for one job: not ours, settled, or its place in the log.
 pub(in crate::queue) type Row = (i64, Seq, String);
 
-/// What became of a settlement, as its script tells it.
+/// What became of a settlement, as its script reports it.
 pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
     match seq {
         0 => Settled::Lost,
@@ -135,7 +135,7 @@ pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
     }
 }
 
-/// How a message goes over the channel.
+/// A message, as it is published on the channel.
 #[derive(Serialize)]
 struct Published<'a> {
     from: &'a str,
@@ -159,7 +159,7 @@ impl RedisLog {
         &self.keys
     }
 
-    /// The channel on which all processes tell which logs have grown, for who wants the `news`.
+    /// The channel on which all processes announce which logs have grown; what others announce goes to `news`.
     #[must_use]
     pub fn channel(&self, news: mpsc::UnboundedSender<News>) -> Channel {
         Channel { name: self.keys.channel.clone(), process: self.keys.process.to_string(), news }
