@@ -9,9 +9,11 @@ SEEDS=${SEEDS:-'1 2 3'}
 usage() {
     cat <<HELP
 Usage: tests/chaos/mutate.sh NAME
+       tests/chaos/mutate.sh --check
 
 Copies the sources, changes them as tests/chaos/mutations/NAME.sh says, builds the copy, and runs the chaos suite on it
 with the seeds $SEEDS. Succeeds when the suite fails, and for the reason that the mutation names.
+--check only makes each of the changes, to see that the sources still have what it replaces.
 
 Names: $(cd "$here/mutations" && printf '%s ' *.sh | sed 's/\.sh//g')
 Environment: SEEDS, and what tests/chaos/main.mjs needs: OCTAVO_MONGOD, when mongod is not on the PATH.
@@ -24,14 +26,17 @@ main() {
         usage
         exit
         ;;
+    --check)
+        check
+        exit
+        ;;
     esac
     local mutation=$here/mutations/${1-}.sh
     [[ $# == 1 && -f $mutation ]] || {
         usage >&2
         exit 2
     }
-    scratch=$(mktemp -d "${TMPDIR:-/tmp}/octavo-mutant.XXXXXX")
-    trap 'rm -rf "$scratch"' EXIT
+    make_scratch
     # A mutation says what it breaks, which faults bring it to light, and how to make it.
     local breaks faults
     # shellcheck source=/dev/null
@@ -58,7 +63,25 @@ main() {
     exit 1
 }
 
+check() {
+    make_scratch
+    local mutation
+    for mutation in "$here"/mutations/*.sh; do
+        # shellcheck source=/dev/null
+        source "$mutation"
+        copy_sources
+        (cd "$scratch/octavo" && mutate) || exit 1
+    done
+    echo 'Every mutation can be made.'
+}
+
+make_scratch() {
+    scratch=$(mktemp -d "${TMPDIR:-/tmp}/octavo-mutant.XXXXXX")
+    trap 'rm -rf "$scratch"' EXIT
+}
+
 copy_sources() {
+    rm -rf "$scratch/octavo"
     mkdir "$scratch/octavo"
     cp -r "$root"/{Cargo.toml,Cargo.lock,benches,src,config} "$scratch/octavo"
 }

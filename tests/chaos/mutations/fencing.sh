@@ -11,12 +11,12 @@ mutate() {
         "if holder == ARGV[n * 6 + 8] then" \
         "if true then"
     replace src/queue/bull/settle.lua \
-        "holders[n] == token and active[id]" \
-        "active[id]"
+        "if there and active[id] and holders[n] == token then" \
+        "if there and active[id] then"
     replace src/queue/bull/settle.lua \
         "taken[id] = taken[id] or redis.call('LREM', KEYS[2], '-1', id) == 1" \
         "taken[id] = true"
     replace src/queue/bull/settle.lua \
-        "if f and f[1] then" \
-        "if f then"
+        "verdict == 'removed' and all and not id:find('%D')" \
+        "true"
 }
