@@ -33,7 +33,8 @@ pub enum Failure {
     Refused(Refusal),
     /// This attempt did not succeed, but another may: the job is tried again. The text is for the log.
     Retry(String),
-    /// What the domain depends on seems to be away. If a probe confirms that, this was no attempt. The text is for the log.
+    /// What the domain depends on seems to be away. If a probe confirms that, and others have noticed before, this was no
+    /// attempt. The text is for the log.
     Away(String),
     /// The job can never be done: it is buried with this reason, and the user is told.
     Abort(String),

@@ -65,7 +65,7 @@ impl Retry {
         if self.json {
             say(&done)?;
         } else {
-            say(format_args!("job {id} was driven again"))?;
+            say(format_args!("job {id} was retried"))?;
         }
         Ok(())
     }

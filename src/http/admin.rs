@@ -158,7 +158,7 @@ async fn retry(
     let Path((layout, queue, id)) = address.map_err(|error| Problem::bad_request(error.body_text()))?;
     match redrive(&state).one(&layout, &queue, &id).await? {
         Driven::Again => {
-            tracing::info!(admin, layout, queue, job = id, driven = 1, "dead letters driven again");
+            tracing::info!(admin, layout, queue, job = id, driven = 1, "dead letters retried");
             Ok(Json(Retried { driven: 1 }))
         }
         Driven::Gone => Err(no_such_letter()),
@@ -191,6 +191,6 @@ async fn retry_all(
     let done = redrive(&state).all(&filter, limit).await?;
     let (driven, in_queue, left) = (done.driven, done.in_queue, done.left);
     let Filter { queue, reason, .. } = filter;
-    tracing::info!(admin, queue, reason, driven, in_queue, left, "dead letters driven again");
+    tracing::info!(admin, queue, reason, driven, in_queue, left, "dead letters retried");
     Ok(Json(RetriedAll { driven, in_queue, left, next: done.next.map(|range| range.to_string()) }))
 }

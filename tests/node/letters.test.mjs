@@ -82,7 +82,7 @@ describe('dead letters of Bull', () => {
         const { queue, jobs: [job] } = await bury(t, octavo, [wrong(ada)], { attempts: 1 });
         assert.equal(await job.getState(), 'failed');
         await job.update({ ...wrong(ada), Name: 'Isolde' });
-        assert.match(await jobs(octavo, 'retry', job.id, '--queue', QUEUE, '--layout', 'bull'), /driven again/);
+        assert.match(await jobs(octavo, 'retry', job.id, '--queue', QUEUE, '--layout', 'bull'), /was retried/);
         const finished = await within(ANSWER_MS, (await queue.getJob(job.id)).finished(), () => octavo.tail());
         assert.deepEqual(bare(finished), CREATED);
         assert.equal(await (await queue.getJob(job.id)).getState(), 'completed');
@@ -281,7 +281,7 @@ describe('dead letters of apalis', () => {
         assert.deepEqual([letter.layout, letter.reason], ['apalis', 'Filter must be an object']);
         assert.equal(await redis.hexists(`${name}:data`, id), 0, 'the letter has all of it');
 
-        assert.match(await jobs(octavo, 'retry', id), new RegExp(`job ${id} was driven again`));
+        assert.match(await jobs(octavo, 'retry', id), new RegExp(`job ${id} was retried`));
         const again = async () => {
             const [now] = (await list(octavo, { id })).letters;
             return now?.died_at > letter.died_at ? now : undefined;
@@ -291,7 +291,7 @@ describe('dead letters of apalis', () => {
         const heard = async () => (browser.received.length === 2 ? browser.received : undefined);
         assert.deepEqual(await eventually(ANSWER_MS, heard, () => octavo.tail()), [FAILED, FAILED]);
         assert.deepEqual(bare((await look()).outcome), FAILED);
-        const event = octavo.log.find((line) => line.includes('dead letters driven again'));
+        const event = octavo.log.find((line) => line.includes('dead letters retried'));
         assert.match(event, /"admin":"octavo-jobs"/);
         assert.ok(!octavo.log.some((line) => line.includes(ada.token)));
     });
