@@ -55,6 +55,10 @@ main() {
         elif grep -E "^FAIL +[0-9]+ ($breaks) " "$log"; then
             echo "$1: caught"
             exit
+        elif ! grep -q ' invariants hold, ' "$log"; then
+            tail -n 40 "$log" >&2
+            echo 'The suite did not run (see above). tests/run.sh gets all that it needs.' >&2
+            exit 1
         else
             tail -n 40 "$log"
         fi
