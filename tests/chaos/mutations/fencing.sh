@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034
 # An ack of a lease that was lost counts all the same.
 breaks='recounted|twice|lost|disordered'
-faults='stop-service,kill-service,stop-redis'
+faults='stop-service,stop-mongod,stop-redis'
 
 mutate() {
     replace src/queue/apalis/settle.lua \
