@@ -26,6 +26,7 @@ pub mod config;
 pub mod embedded;
 pub mod http;
 mod iso8601;
+mod json;
 pub mod metrics;
 pub mod notifier;
 mod origin;

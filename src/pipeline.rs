@@ -9,7 +9,7 @@ mod renewal;
 mod tests;
 
 use std::{
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -60,23 +60,27 @@ impl<D: Domain> Pipeline<D> {
         Self { domain, breaker: Breaker::default(), auth, notifier, metrics, attempts, max_crashes }
     }
 
-    /// Runs a job once; also returns its user, if known.
+    /// Runs a job once; also returns its user, if known. A panic, in parsing too, is this job's failure and nobody else's.
     async fn attempt(&self, job: &Job) -> (Option<String>, Result<Reply, Failure>) {
-        let (user, token, command) = match self.domain.parse(job.queue, &job.data) {
-            Ok(Request { id, token, command }) => (id, token, Ok(command)),
-            Err(invalid) => {
+        if job.crashes >= self.max_crashes {
+            let reason = format!("poison: {} processes died while it ran", job.crashes);
+            // Its domain's parser may be what kills; after one more crash, nothing of the data is read.
+            let user = if job.crashes == self.max_crashes { owner(&job.data) } else { None };
+            return (user, Err(Failure::Abort(reason)));
+        }
+        let parsed = catch_unwind(AssertUnwindSafe(|| self.domain.parse(job.queue, &job.data)));
+        let (user, token, command) = match parsed {
+            Ok(Ok(Request { id, token, command })) => (id, token, Ok(command)),
+            Ok(Err(invalid)) => {
                 let reason = invalid.to_string();
                 (invalid.id, invalid.token, Err(Failure::Abort(reason)))
             }
+            Err(_) => return (owner(&job.data), Err(panicked())),
         };
         let Some(user) = user else {
             let failure = command.err().unwrap_or_else(|| Failure::Abort("Id is missing".to_owned()));
             return (None, Err(failure));
         };
-        if job.crashes >= self.max_crashes {
-            let reason = format!("poison: {} processes died while it ran", job.crashes);
-            return (Some(user), Err(Failure::Abort(reason)));
-        }
         // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
             (Ok(caller), Ok(command)) => self.run(&caller, job, command).await,
@@ -86,7 +90,7 @@ impl<D: Domain> Pipeline<D> {
         (Some(user), result)
     }
 
-    /// Runs a command; a panic is this job's failure and nobody else's.
+    /// Runs a command, within the time that its producer allows.
     async fn run(&self, caller: &Caller, job: &Job, command: D::Command) -> Result<Reply, Failure> {
         let origin = job.origin();
         let run = AssertUnwindSafe(self.domain.run(caller, &origin, command)).catch_unwind();
@@ -97,8 +101,7 @@ impl<D: Domain> Pipeline<D> {
                 Err(_) => return Err(timed_out(job, timeout)),
             },
         };
-        let result = ran.unwrap_or_else(|_| Err(Failure::Abort("the service panicked".to_owned())));
-        self.weigh(result).await
+        self.weigh(ran.unwrap_or_else(|_| Err(panicked()))).await
     }
 
     /// Checks whether what seems to be away really is. If it is not, or if this job was the first to notice and so may be
@@ -154,6 +157,20 @@ impl<D: Domain> Pipeline<D> {
     fn attempts_of(&self, job: &Job) -> u32 {
         job.options.attempts.filter(|attempts| *attempts > 1).unwrap_or(self.attempts)
     }
+}
+
+fn panicked() -> Failure {
+    Failure::Abort("the service panicked".to_owned())
+}
+
+/// Whose job `data` says it is, read without its domain.
+fn owner(data: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Owned {
+        #[serde(rename = "Id")]
+        id: String,
+    }
+    serde_json::from_slice(data).ok().map(|Owned { id }| id)
 }
 
 /// A job that took longer than its producer allows is retried only as often as its producer said.

@@ -55,6 +55,16 @@ fn only_hs256_with_our_key_counts() {
 }
 
 #[test]
+fn a_header_that_would_overflow_the_stack_is_malformed() {
+    let nested = crate::json::tests::nested();
+    for field in ["x", "jwk"] {
+        let header = format!(r#"{{"alg": "HS256", "{field}": {nested}}}"#);
+        let token = format!("{}.e30.AA", BASE64_URL_SAFE_NO_PAD.encode(header));
+        assert_eq!(auth().verify(&token).map(drop), Err(TokenError::Malformed), "{field}");
+    }
+}
+
+#[test]
 fn a_service_is_told_from_a_user() {
     let service = |claims| auth().verify(&token(&claims)).map(|caller| (caller.is_service(), caller.user));
     assert_eq!(service(json!({"role": "service", "exp": at(60)})), Ok((true, "service".to_owned())));

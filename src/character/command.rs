@@ -1,11 +1,12 @@
 //! Turns a job's data into a typed [`Command`], and back; every wrong field is named.
 
+use super::{filter::CharacterFilter, model::Changes, text::Text};
+use crate::{
+    json::Json,
+    pipeline::{FieldError, Invalid, Request},
+};
 use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use super::{filter::CharacterFilter, model::Changes, text::Text};
-use crate::pipeline::{FieldError, Invalid, Request};
 
 /// What a job asks for.
 #[derive(Debug, PartialEq)]
@@ -43,7 +44,7 @@ struct Data {
     image_real: Text,
     #[serde(rename = "Id_Character")]
     id_character: Text,
-    filter: Option<Value>,
+    filter: Option<Json>,
 }
 
 /// Parses the data of a job of `queue`.

@@ -7,7 +7,7 @@ use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::pipeline::FieldError;
+use crate::{json::Json, pipeline::FieldError};
 
 const MAX_VALUES: usize = 100;
 
@@ -52,8 +52,8 @@ impl CharacterFilter {
     ///
     /// # Errors
     /// The fields that are not allowed, as `Filter.<field>`; only the first few if there are very many.
-    pub fn parse(filter: Option<Value>) -> Result<Self, Vec<FieldError>> {
-        let Some(filter) = filter else { return Ok(Self::default()) };
+    pub(super) fn parse(filter: Option<Json>) -> Result<Self, Vec<FieldError>> {
+        let Some(Json(filter)) = filter else { return Ok(Self::default()) };
         let Value::Object(fields) = filter else {
             return Err(vec![FieldError::new("Filter", "must be an object")]);
         };
@@ -164,9 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_that_would_overflow_the_stack_is_refused() {
+        let nested = crate::json::tests::nested();
+        assert_eq!(parse(&format!(r#"{{"Name": {nested}}}"#)), Err("Filter.Name".to_owned()));
+        assert_eq!(parse(&nested), Err("Filter".to_owned()));
+    }
+
+    #[test]
     fn every_wrong_field_is_named_and_long_names_are_cut() {
         let filter = serde_json::json!({ "$where": 1, "$or": 2, "Name": "Aria", "x".repeat(10_000): 3 });
-        let wrong = CharacterFilter::parse(Some(filter)).unwrap_err();
+        let wrong = CharacterFilter::parse(Some(Json(filter))).unwrap_err();
         assert_eq!(wrong.len(), 3);
         assert!(wrong.iter().all(|error| error.field.len() < 200));
     }

@@ -4,7 +4,6 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 use reqwest::Url;
-use serde_json::Value;
 
 use super::{
     CliError,
@@ -16,6 +15,7 @@ use super::{
 use crate::{
     config::Config,
     http::{Listing, Summary},
+    json::Json,
 };
 
 #[derive(Args)]
@@ -179,7 +179,7 @@ impl Show {
     async fn run(&self, api: &Api) -> Result<(), CliError> {
         let mut url = self.matching.letter(api, &self.id, &[]).await?;
         url.query_pairs_mut().append_pair("full", if self.full { "true" } else { "false" });
-        let letter: Value = api.get(url).await?;
+        let Json(letter) = api.get(url).await?;
         if self.json {
             say(format_args!("{letter:#}"))?;
         } else {

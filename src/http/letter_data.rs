@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::json::Json;
+
 /// The most characters shown of a text.
 const CHARS: usize = 200;
 
@@ -9,7 +11,7 @@ const CHARS: usize = 200;
 pub(super) fn shown(data: &[u8], full: bool) -> Value {
     let limit = if full { usize::MAX } else { CHARS };
     match serde_json::from_slice(data) {
-        Ok(mut value) => {
+        Ok(Json(mut value)) => {
             redact(&mut value, limit);
             value
         }
@@ -66,6 +68,12 @@ mod tests {
         assert_eq!(shown(data.as_bytes(), true), hidden);
         let image = shown(data.as_bytes(), false)["Image"].as_str().unwrap().to_owned();
         assert_eq!(image, format!("{}… (1000 bytes)", "x".repeat(200)));
+    }
+
+    #[test]
+    fn data_that_would_overflow_the_stack_is_shown() {
+        let data = format!(r#"{{"Token": 1, "Filter": {}}}"#, crate::json::tests::nested());
+        assert_eq!(shown(data.as_bytes(), false)["Token"], "(not shown)");
     }
 
     #[test]

@@ -16,7 +16,6 @@ use std::{future::ready, sync::Arc};
 use axum::{Router, middleware::map_request};
 use futures_util::FutureExt;
 use serde::Deserialize;
-use serde_json::Value;
 use socketioxide::{
     SocketIo,
     extract::{SocketRef, TryData},
@@ -29,6 +28,7 @@ pub use waiting::Wait;
 use crate::{
     auth::{Auth, Caller, TokenError},
     config,
+    json::Json,
     metrics::Metrics,
     origin,
     outcome::Outcome,
@@ -62,19 +62,20 @@ struct SignIn {
     #[serde(default)]
     token: String,
     #[serde(default)]
-    last_seq: Value,
+    last_seq: Json,
     #[serde(default)]
-    epoch: Value,
+    epoch: Json,
 }
 
 impl SignIn {
     /// What the client says it heard last; what cannot be read becomes a place that no log has.
     fn resumes(&self) -> Option<Position> {
-        if self.last_seq.is_null() && self.epoch.is_null() {
+        let (Json(epoch), Json(seq)) = (&self.epoch, &self.last_seq);
+        if seq.is_null() && epoch.is_null() {
             return None;
         }
-        let epoch = self.epoch.as_str().unwrap_or_default().into();
-        Some(Position { epoch, seq: self.last_seq.as_i64().unwrap_or(Seq::MAX) })
+        let epoch = epoch.as_str().unwrap_or_default().into();
+        Some(Position { epoch, seq: seq.as_i64().unwrap_or(Seq::MAX) })
     }
 }
 

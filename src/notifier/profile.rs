@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::to_raw_value};
+use serde_json::value::to_raw_value;
 use socketioxide::{
     SocketIo,
     extract::{MaybeExtension, TryData},
 };
 
 use super::{PROFILE_RESPONSE, hub::Hub, rooms};
-use crate::{auth::Caller, metrics::Metrics, queue::log::Message};
+use crate::{auth::Caller, json::Json, metrics::Metrics, queue::log::Message};
 
 /// What a service emits; everything but the room is passed on as it is.
 #[derive(Deserialize)]
@@ -26,11 +26,11 @@ pub(super) struct Profile {
 #[serde(rename_all = "PascalCase")]
 struct Response {
     #[serde(default)]
-    message: Value,
+    message: Json,
     #[serde(default)]
-    status: Value,
+    status: Json,
     #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<Value>,
+    number: Option<Json>,
 }
 
 /// Passes a `Profile` on to its room, on whichever process, if it comes from a service, or if `legacy` admits everybody.

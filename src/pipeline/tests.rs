@@ -22,6 +22,7 @@ impl Domain for Odd {
 
     fn parse(&self, _: &str, data: &[u8]) -> Result<Request<String>, Invalid> {
         let command = String::from_utf8_lossy(data).into_owned();
+        assert!(!command.contains("panic in parse"), "as asked");
         let token = auth().sign("u1", Duration::from_mins(1)).ok();
         Ok(Request { id: Some("u1".to_owned()), token, command })
     }
@@ -89,6 +90,31 @@ async fn a_panic_costs_one_job_and_its_user_hears() {
     let (verdict, told) = verdict("panic", 1, Options::default()).await;
     assert!(matches!(verdict, Verdict::Bury(_)), "{verdict:?}");
     assert_eq!(told.unwrap(), r#"{"Message":"Error processing job","Status":false}"#);
+}
+
+const SPOILT: &str = r#"{"Id": "u1", "do": "panic in parse"}"#;
+
+#[tokio::test]
+async fn a_panic_in_the_parser_too_costs_one_job_and_its_user_hears() {
+    let (verdict, told) = verdict(SPOILT, 1, Options::default()).await;
+    assert!(matches!(verdict, Verdict::Bury(_)), "{verdict:?}");
+    assert_eq!(told.unwrap(), r#"{"Message":"Error processing job","Status":false}"#);
+}
+
+#[tokio::test]
+async fn what_has_killed_three_processes_is_buried_before_it_is_parsed() {
+    let pipeline = pipeline(&tempfile::tempdir().unwrap(), false);
+    for (crashes, hears) in [(3, true), (4, false)] {
+        let job = Job { crashes, ..job(SPOILT, 1, Options::default()) };
+        let Handled { verdict, outcome, .. } = pipeline.handle(&job).await;
+        let Verdict::Bury(reason) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(reason, format!("poison: {crashes} processes died while it ran"));
+        assert_eq!(
+            outcome.is_some(),
+            hears,
+            "the one that its owner is read from may have killed the fourth"
+        );
+    }
 }
 
 #[tokio::test]
