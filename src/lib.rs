@@ -20,6 +20,7 @@
 pub mod app;
 pub mod auth;
 mod backoff;
+mod budget;
 pub mod character;
 pub mod cli;
 pub mod config;
