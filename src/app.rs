@@ -1,5 +1,6 @@
 //! The composition root: connects and binds everything, runs it, and stops it in order.
 
+mod files;
 mod parts;
 mod servers;
 
@@ -28,6 +29,7 @@ use crate::{
         worker::{Consumer, Handler, Process},
     },
     secret::SecretError,
+    wire::Connections,
 };
 
 /// A service that is connected and bound, but not running yet.
@@ -42,6 +44,7 @@ pub struct App {
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
     listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
     process: Process,
+    metrics: Arc<Metrics>,
 }
 
 /// Why the service cannot start.
@@ -120,14 +123,26 @@ impl App {
             notifier: notifier.clone(),
             handlers,
             stop,
-            metrics,
+            metrics: Arc::clone(&metrics),
             mode,
             max_body_bytes,
             warnings,
         });
         let sockets = sockets.layer(http::cors(&config.socket.origins));
         let app = http::router(state, sockets.clone(), &config);
-        Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener, process }
+        Self {
+            config,
+            mode,
+            main,
+            messages,
+            router: app,
+            sockets,
+            notifier,
+            workers,
+            listener,
+            process,
+            metrics,
+        }
     }
 
     /// The address on which the service listens, and that of Socket.IO alone.
@@ -165,8 +180,12 @@ impl App {
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
-        let messages = self.messages.map(|listener| (listener, self.sockets));
-        let mut servers = Servers::start(self.main, self.router, messages);
+        let mut listeners = vec![(self.main, self.router)];
+        listeners.extend(self.messages.map(|listener| (listener, self.sockets)));
+        let most = files::connections(&self.config, files::raise_limit());
+        let per_address = self.config.server.max_connections_per_address;
+        let connections = Connections::new(most, per_address, self.metrics);
+        let mut servers = Servers::start(listeners, &self.config.server, connections);
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -182,15 +201,12 @@ impl App {
         drop(consumers);
         // Before the sockets are closed: their clients reconnect at once, and what is left here would refuse them for good.
         servers.stop_listening().await;
-        self.notifier.close().await;
+        self.notifier.close(CLOSING, || servers.cut()).await;
         process.end.cancel();
-        let closed = async {
-            process.tasks.ended().await;
-            servers.closed().await;
-        };
-        if tokio::time::timeout(CLOSING, closed).await.is_err() {
-            tracing::debug!("connections were still open when the service ended");
+        if tokio::time::timeout(CLOSING, process.tasks.ended()).await.is_err() {
+            tracing::debug!("tasks were still running when the service ended");
         }
+        servers.cut();
         tracing::info!("stopped");
         ended
     }
@@ -199,7 +215,7 @@ impl App {
 /// How long giving jobs back may take.
 const RELEASING: Duration = Duration::from_secs(5);
 
-/// How long open connections may take to close, at the very end.
+/// How long sockets may take to close, and then tasks to end, at the very end.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Waits for running jobs, and gives back those that do not finish in time.

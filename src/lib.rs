@@ -37,3 +37,4 @@ pub mod queue;
 mod secret;
 pub mod tasks;
 mod telemetry;
+mod wire;

@@ -24,6 +24,8 @@ pub struct Metrics {
     unsigned: Gauge,
     refused: Family<ReasonLabels, Counter>,
     profiles: Family<OutcomeLabels, Counter>,
+    connections: Gauge,
+    connections_refused: Family<ReasonLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -118,6 +120,17 @@ impl Metrics {
             "Profiles from sibling services to rooms, by what became of them",
             profiles.clone(),
         );
+        let connections = Gauge::default();
+        let connections_refused = Family::<ReasonLabels, Counter>::default();
+        for reason in ["total", "address"] {
+            drop(connections_refused.get_or_create(&ReasonLabels { reason }));
+        }
+        registry.register("connections", "Open connections of clients", connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections that were closed at once: too many in total, or from one address",
+            connections_refused.clone(),
+        );
         Self {
             registry,
             jobs,
@@ -131,6 +144,8 @@ impl Metrics {
             unsigned,
             refused,
             profiles,
+            connections,
+            connections_refused,
         }
     }
 
@@ -162,6 +177,16 @@ impl Metrics {
     /// Counts a socket that was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts a connection in (`1`) or out (`-1`).
+    pub fn connection(&self, change: i64) {
+        self.connections.inc_by(change);
+    }
+
+    /// Counts a connection that was refused: `total`, `address`.
+    pub fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`, `ambiguous`.

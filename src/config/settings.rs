@@ -26,6 +26,17 @@ pub struct Server {
     /// Threads that do the work, if set.
     #[serde(deserialize_with = "optional")]
     pub threads: Option<NonZero<usize>>,
+    /// The most connections, if set.
+    #[serde(deserialize_with = "optional")]
+    pub max_connections: Option<NonZero<usize>>,
+    /// The most connections from one address; 0 for no limit.
+    pub max_connections_per_address: usize,
+    /// How long a connection may take to send the whole header of its next request.
+    #[serde(rename = "header_timeout_seconds", deserialize_with = "seconds")]
+    pub header_timeout: Duration,
+    /// How long a client may take nothing while something waits for it.
+    #[serde(rename = "write_timeout_seconds", deserialize_with = "seconds")]
+    pub write_timeout: Duration,
     /// How long running jobs may continue after SIGTERM.
     #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
     pub shutdown: Duration,
@@ -179,6 +190,12 @@ impl Settings {
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
         within("OCTAVO__SERVER__THREADS", self.server.threads.map_or(1, NonZero::get), 1024);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
+        if self.server.header_timeout.is_zero() {
+            mistakes.push("OCTAVO__SERVER__HEADER_TIMEOUT_SECONDS: must be at least 1".to_owned());
+        }
+        if self.server.write_timeout.is_zero() {
+            mistakes.push("OCTAVO__SERVER__WRITE_TIMEOUT_SECONDS: must be at least 1".to_owned());
+        }
         if self.socket.buffer < 8 {
             mistakes
                 .push("OCTAVO__SOCKET__BUFFER: must be at least 8, since a handshake takes some".to_owned());

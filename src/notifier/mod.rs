@@ -11,7 +11,7 @@ mod rooms;
 mod user;
 mod waiting;
 
-use std::{future::ready, sync::Arc};
+use std::{future::ready, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, middleware::map_request};
 use futures_util::FutureExt;
@@ -201,9 +201,16 @@ impl Notifier {
         Arc::clone(&self.waiting).wait(job)
     }
 
-    /// Closes all sockets; their clients reconnect by themselves.
-    pub async fn close(&self) {
-        self.io.close().await;
+    /// Closes all sockets; their clients reconnect by themselves. What is not closed after `patience` is `cut` from below: a
+    /// client that takes nothing can hold up the closing of its socket.
+    pub async fn close(&self, patience: Duration, cut: impl FnOnce()) {
+        let mut closing = pin!(self.io.close());
+        if tokio::time::timeout(patience, &mut closing).await.is_err() {
+            cut();
+            if tokio::time::timeout(patience, closing).await.is_err() {
+                tracing::warn!("some sockets were not closed in time");
+            }
+        }
         self.hub.end().await;
     }
 }
