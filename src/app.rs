@@ -100,7 +100,7 @@ impl App {
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
         let metrics = Arc::new(Metrics::new(QUEUES));
         let (sockets, notifier) =
-            Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket, (&QUEUES, log), &process);
+            Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config, (&QUEUES, log), &process);
         let characters = Arc::new(Pipeline::new(
             Characters::new(Arc::clone(&store)),
             Arc::clone(&auth),

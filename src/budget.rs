@@ -15,6 +15,8 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 pub(crate) struct Share {
     permit: OwnedSemaphorePermit,
+    /// A share of another budget, to be given back together with this one.
+    _with: Option<Box<Share>>,
 }
 
 impl Budget {
@@ -27,7 +29,7 @@ impl Budget {
     /// Waits for `bytes`; more than there are in total count as all of them, so that they are never waited for in vain.
     pub(crate) async fn take(&self, bytes: usize) -> Share {
         match Arc::clone(&self.free).acquire_many_owned(self.within(bytes)).await {
-            Ok(permit) => Share { permit },
+            Ok(permit) => Share { permit, _with: None },
             Err(closed) => unreachable!("nobody closes it: {closed}"),
         }
     }
@@ -35,7 +37,7 @@ impl Budget {
     /// Takes `bytes` if they are free, and nobody waits for them.
     pub(crate) fn try_take(&self, bytes: usize) -> Option<Share> {
         let permit = Arc::clone(&self.free).try_acquire_many_owned(self.within(bytes)).ok()?;
-        Some(Share { permit })
+        Some(Share { permit, _with: None })
     }
 
     /// How many bytes are taken.
@@ -49,6 +51,11 @@ impl Budget {
 }
 
 impl Share {
+    /// Both shares, to be given back together.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self { _with: Some(Box::new(other)), ..self }
+    }
+
     /// Gives back what is more than `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         if let Some(more) = self.permit.num_permits().checked_sub(bytes) {

@@ -83,7 +83,7 @@ impl Metrics {
         let (sockets, unsigned, refused) =
             (Gauge::default(), Gauge::default(), Family::<ReasonLabels, Counter>::default());
         let profiles = Family::<OutcomeLabels, Counter>::default();
-        for outcome in ["passed", "unsigned", "refused", "ambiguous"] {
+        for outcome in ["passed", "unsigned", "refused"] {
             drop(profiles.get_or_create(&OutcomeLabels { outcome }));
         }
         let mut registry = Registry::with_prefix("octavo");
@@ -189,7 +189,7 @@ impl Metrics {
         self.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`, `ambiguous`.
+    /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`.
     pub fn profile(&self, outcome: &'static str) {
         self.profiles.get_or_create(&OutcomeLabels { outcome }).inc();
     }

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Config, Origins, Redis, Storage,
-    values::{days, names, optional, seconds},
+    values::{days, list, names, optional, seconds},
 };
 
 /// The HTTP server.
@@ -62,6 +62,19 @@ pub struct Socket {
     pub origins: Origins,
     /// Packets that may wait for one slow socket.
     pub buffer: usize,
+    /// Bytes that may wait for one slow socket, unless a single outcome has more.
+    pub buffer_bytes: usize,
+    /// Bytes of outcomes under way to all sockets of one user.
+    pub user_bytes: usize,
+    /// Bytes of outcomes under way to all sockets.
+    pub total_bytes: usize,
+    /// The most sockets of one user on this node; 0 for no limit.
+    pub max_per_user: usize,
+    /// The most sessions that have not signed in.
+    pub max_strangers: usize,
+    /// The queues that rooms are named after.
+    #[serde(deserialize_with = "list")]
+    pub queues: Vec<String>,
     /// Whether sockets without a token may join any room and emit `Profile`.
     pub legacy: bool,
 }
@@ -190,6 +203,10 @@ impl Settings {
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
         within("OCTAVO__SERVER__THREADS", self.server.threads.map_or(1, NonZero::get), 1024);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
+        within("OCTAVO__SOCKET__BUFFER_BYTES", self.socket.buffer_bytes, 1 << 30);
+        within("OCTAVO__SOCKET__USER_BYTES", self.socket.user_bytes, 1 << 30);
+        within("OCTAVO__SOCKET__TOTAL_BYTES", self.socket.total_bytes, 1 << 32);
+        within("OCTAVO__SOCKET__MAX_STRANGERS", self.socket.max_strangers, 1 << 20);
         if self.server.header_timeout.is_zero() {
             mistakes.push("OCTAVO__SERVER__HEADER_TIMEOUT_SECONDS: must be at least 1".to_owned());
         }

@@ -8,7 +8,9 @@ use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use super::{
     PROFILE_RESPONSE,
+    budgets::{Budgets, Shares},
     response::{PROFILE_LOGGED, Told},
+    transport::Transport,
 };
 use crate::queue::log::{Page, Place, Seq, Which};
 
@@ -24,6 +26,7 @@ pub(super) struct Position {
 /// A socket that hears a user's outcomes.
 pub(super) struct Member {
     pub socket: SocketRef,
+    pub transport: Arc<Transport>,
     /// The queues whose rooms it is in; `None` when it hears all, because it has said what it heard last.
     rooms: Option<Vec<String>>,
     /// Rooms it has joined where it has not yet been sent what nobody has heard.
@@ -55,8 +58,10 @@ pub(super) enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Yes,
-    /// Too many packets are waiting for this socket.
+    /// Too much is waiting for this socket.
     Full,
+    /// Too much is waiting for other sockets: first, this many bytes must be taken from the budgets.
+    Waits(usize),
     /// The socket is gone.
     Gone,
 }
@@ -90,10 +95,11 @@ const RESYNC_REQUIRED: &str = "resync_required";
 
 impl Member {
     /// A socket that is in no room yet. `resumes` is what it says it heard last; if given, the log must be read for it.
-    pub(super) fn new(socket: SocketRef, resumes: Option<Position>) -> Self {
+    pub(super) fn new(socket: SocketRef, transport: Arc<Transport>, resumes: Option<Position>) -> Self {
         let to_read = resumes.is_some();
         Self {
             socket,
+            transport,
             rooms: (!to_read).then(Vec::new),
             joined: VecDeque::new(),
             unheard: 0,
@@ -183,6 +189,14 @@ impl Member {
         Ok(true)
     }
 
+    /// Notes that a page was sent up to a place, and no further: there is no room.
+    pub(super) fn stopped(&mut self, part: &Part, seq: Option<Seq>) {
+        self.news = true;
+        if let (Part::Unheard { .. }, Some(seq)) = (part, seq) {
+            self.unheard = seq;
+        }
+    }
+
     /// Notes that a page was sent to its end.
     pub(super) fn read(&mut self, part: &Part, page: &Page) {
         let epoch: Arc<str> = page.epoch.as_str().into();
@@ -206,9 +220,26 @@ impl Member {
         }
     }
 
-    /// Emits an outcome.
-    pub(super) fn send(&self, response: &RawValue) -> Sent {
-        self.emit(PROFILE_RESPONSE, response).err().unwrap_or(Sent::Yes)
+    /// Emits an outcome, with `shares` taken beforehand or else taken now; returns the mark of its bytes.
+    pub(super) fn send(
+        &self,
+        response: &RawValue,
+        budgets: &Budgets,
+        shares: Option<Shares>,
+    ) -> Result<u64, Sent> {
+        let bytes = response.get().len();
+        if !self.transport.has_room(bytes) {
+            return Err(Sent::Full);
+        }
+        let Some(shares) = shares.or_else(|| budgets.try_take(bytes)) else { return Err(Sent::Waits(bytes)) };
+        let mark = self.transport.send(bytes, shares);
+        self.emit(PROFILE_RESPONSE, response).map_or_else(
+            |error| {
+                self.transport.unsend(bytes);
+                Err(error)
+            },
+            |()| Ok(mark),
+        )
     }
 
     /// Emits the place of an outcome that was sent before it had one.
