@@ -15,8 +15,6 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 pub(crate) struct Share {
     permit: OwnedSemaphorePermit,
-    /// A share of another budget, to be given back together with this one.
-    _with: Option<Box<Share>>,
 }
 
 impl Budget {
@@ -29,7 +27,7 @@ impl Budget {
     /// Waits for `bytes`; more than there are in total count as all of them, so that they are never waited for in vain.
     pub(crate) async fn take(&self, bytes: usize) -> Share {
         match Arc::clone(&self.free).acquire_many_owned(self.within(bytes)).await {
-            Ok(permit) => Share { permit, _with: None },
+            Ok(permit) => Share { permit },
             Err(closed) => unreachable!("nobody closes it: {closed}"),
         }
     }
@@ -37,7 +35,7 @@ impl Budget {
     /// Takes `bytes` if they are free, and nobody waits for them.
     pub(crate) fn try_take(&self, bytes: usize) -> Option<Share> {
         let permit = Arc::clone(&self.free).try_acquire_many_owned(self.within(bytes)).ok()?;
-        Some(Share { permit, _with: None })
+        Some(Share { permit })
     }
 
     /// How many bytes are taken.
@@ -51,9 +49,13 @@ impl Budget {
 }
 
 impl Share {
-    /// Both shares, to be given back together.
-    pub(crate) fn with(self, other: Self) -> Self {
-        Self { _with: Some(Box::new(other)), ..self }
+    /// Takes `bytes` out of it, or all there are, as a share of its own.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.permit.num_permits());
+        match self.permit.split(bytes) {
+            Some(permit) => Self { permit },
+            None => unreachable!("there are as many"),
+        }
     }
 
     /// Gives back what is more than `bytes`.

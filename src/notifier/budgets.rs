@@ -1,22 +1,20 @@
-//! The bytes that may wait for all sockets together, and for those of one user.
+//! The bytes of outcomes that may be under way to all sockets together, and to those of one user.
 
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::packet::Packet;
 use crate::budget::{Budget, Share};
 
-/// An outcome with fewer bytes is small: large ones do not hold it up.
-const SMALL: usize = 16 << 10;
+/// An outcome with fewer bytes is small: it is copied for each socket, and large ones do not hold it up.
+pub(super) const SMALL: usize = 16 << 10;
 
 /// One part in this many is for small outcomes alone.
 const FOR_SMALL: usize = 4;
 
-/// How often an outcome is in memory while it is sent: in the queue of its socket, and in the buffer of its connection.
+/// How often a small outcome is in memory while it is sent: in the queue of its socket, and in the buffer of its connection.
 const COPIES: usize = 2;
-
-/// The budgets that one user's sockets draw on.
-#[derive(Clone)]
-pub(super) struct Budgets {
-    all: All,
-    user: Budget,
-}
 
 /// The budgets of all users.
 #[derive(Clone)]
@@ -26,8 +24,19 @@ pub(super) struct All {
     user_bytes: usize,
 }
 
-/// What an outcome takes from the budgets while it waits for one socket.
-pub(super) type Shares = Share;
+/// The budgets that one user's sockets draw on.
+#[derive(Clone)]
+pub(super) struct Budgets {
+    all: All,
+    user: Budget,
+}
+
+/// What large outcomes have taken: from their user's budget, and from that of all.
+#[derive(Debug)]
+pub(super) struct Shares {
+    user: Share,
+    all: Share,
+}
 
 impl All {
     /// `total` bytes for all users together, and `user_bytes` for each of them.
@@ -36,37 +45,64 @@ impl All {
         Self { small: Budget::new(for_small), large: Budget::new(total - for_small), user_bytes }
     }
 
-    /// Takes what a packet of so many bytes needs that is nobody's outcome, if it is free.
-    pub(super) fn try_take(&self, bytes: usize) -> Option<Shares> {
-        let budget = if bytes < SMALL { &self.small } else { &self.large };
-        budget.try_take(bytes.saturating_mul(COPIES))
-    }
-
     /// The budgets of one user more.
     pub(super) fn user(&self) -> Budgets {
         Budgets { all: self.clone(), user: Budget::new(self.user_bytes) }
     }
+
+    /// Takes what a small packet needs for one socket, if it is free.
+    pub(super) fn try_take_small(&self, bytes: usize) -> Option<Share> {
+        self.small.try_take(bytes.saturating_mul(COPIES))
+    }
+
+    /// Takes what a large packet needs that is nobody's outcome, if it is free.
+    pub(super) fn try_take_large(&self, bytes: usize) -> Option<Share> {
+        self.large.try_take(bytes)
+    }
 }
 
 impl Budgets {
-    /// Takes what an outcome of so many bytes needs, if it is free.
-    pub(super) fn try_take(&self, bytes: usize) -> Option<Shares> {
-        if bytes < SMALL {
-            return self.all.try_take(bytes);
-        }
-        let own = self.user.try_take(bytes.saturating_mul(COPIES))?;
-        Some(own.with(self.all.try_take(bytes)?))
+    /// The budgets of all users.
+    pub(super) fn all(&self) -> &All {
+        &self.all
     }
 
-    /// Waits for what an outcome of so many bytes needs: first for the user's own, so that nobody has more than one user's
-    /// share of the places in the line that all stand in.
+    /// The packet of a response that was written: `None` when it is large and there is no room for it now, and inside `None`
+    /// when it could not be written as JSON.
+    pub(super) fn packet(
+        &self,
+        response: Result<Box<RawValue>, serde_json::Error>,
+    ) -> Option<Option<Arc<Packet>>> {
+        let Ok(response) = response else { return Some(None) };
+        let share =
+            if Packet::is_large(&response) { Some(self.try_take(response.get().len())?) } else { None };
+        Some(Some(Arc::new(Packet::new(response, share))))
+    }
+
+    /// Takes `bytes` for a large outcome, if they are free.
+    fn try_take(&self, bytes: usize) -> Option<Shares> {
+        let user = self.user.try_take(bytes)?;
+        Some(Shares { user, all: self.all.large.try_take(bytes)? })
+    }
+
+    /// Waits for `bytes`: first for the user's own, so that nobody has more than one user's share of the places in the line
+    /// that all stand in.
     pub(super) async fn take(&self, bytes: usize) -> Shares {
-        let needed = bytes.saturating_mul(COPIES);
-        if bytes < SMALL {
-            return self.all.small.take(needed).await;
-        }
-        let own = self.user.take(needed).await;
-        own.with(self.all.large.take(needed).await)
+        let user = self.user.take(bytes).await;
+        Shares { user, all: self.all.large.take(bytes).await }
+    }
+}
+
+impl Shares {
+    /// Gives back what is more than `bytes`.
+    pub(super) fn shrink_to(&mut self, bytes: usize) {
+        self.user.shrink_to(bytes);
+        self.all.shrink_to(bytes);
+    }
+
+    /// Takes `bytes` out of them, as shares of their own.
+    pub(super) fn split(&mut self, bytes: usize) -> Self {
+        Self { user: self.user.split(bytes), all: self.all.split(bytes) }
     }
 }
 
@@ -80,13 +116,15 @@ mod tests {
     async fn one_users_large_outcomes_hold_up_neither_others_nor_small_ones() {
         let all = All::new(8 << 20, 2 << 20);
         let (ada, bob) = (all.user(), all.user());
-        let waits = ada.take(1 << 20).await;
+        let mut taken = ada.take(2 << 20).await;
         assert!(ada.try_take(1 << 20).is_none());
         let mut more: Vec<_> = (0..5).map(|_| Box::pin(ada.take(1 << 20))).collect();
         assert!(more.iter_mut().all(|take| take.now_or_never().is_none()));
         assert!(bob.try_take(1 << 20).is_some());
-        assert!(ada.try_take(1000).is_some());
-        drop(waits);
+        assert!(all.try_take_small(1000).is_some());
+        let half = taken.split(1 << 20);
+        drop(taken);
         assert!((&mut more[0]).now_or_never().is_some());
+        drop(half);
     }
 }

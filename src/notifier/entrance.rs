@@ -2,23 +2,29 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use axum::{
-    body::{Body, HttpBody},
+    body::{Body, Bytes, HttpBody, to_bytes},
     extract::{Request, State},
     http::{Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bytes::Buf;
+use futures_util::stream;
 use http_body_util::Limited;
 use socketioxide::socket::Sid;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{handshake, transport::Transport};
-use crate::wire::{STRANGER_BYTES, Wire};
+use crate::wire::{
+    STRANGER_BYTES, Wire,
+    large::{Found, find},
+};
 
 /// How long a POST of long polling may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -162,12 +168,35 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, request: Reques
         }
         (Some(sid), _) => {
             let answer = next.run(handshake::lean(request)).await;
-            if let Some(transport) = entrance.transport(sid) {
-                transport.polled(answer.body().size_hint().lower(), &wire);
+            match entrance.transport(sid) {
+                Some(transport) => polled(answer, &transport, &wire).await,
+                None => answer,
             }
-            answer
         }
     }
+}
+
+/// An answer to long polling, with large messages in place of their references; `wire` writes it.
+async fn polled(answer: Response, transport: &Transport, wire: &Wire) -> Response {
+    let (mut head, body) = answer.into_parts();
+    // It is in memory already: Engine.IO bounds it, and large messages are references.
+    let Ok(packets) = to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut parts = Vec::new();
+    let mut rest = packets.clone();
+    while let Some(Found { start, end, number }) = find(&rest) {
+        parts.push(rest.split_to(start));
+        rest.advance(end - start);
+        parts.extend(transport.referred(number).map(|message| message.bytes().clone()));
+    }
+    parts.push(rest);
+    let bytes: usize = parts.iter().map(Bytes::len).sum();
+    transport.polled(bytes as u64, wire);
+    if let Some(length) = head.headers.get_mut(header::CONTENT_LENGTH) {
+        *length = bytes.into();
+    }
+    Response::from_parts(head, Body::from_stream(stream::iter(parts.into_iter().map(Ok::<_, Infallible>))))
 }
 
 /// Too many sessions that have not signed in.

@@ -63,10 +63,10 @@ pub(super) struct Hub {
 type Shared = Arc<Mutex<User>>;
 
 impl Hub {
-    /// A hub for the outcomes in `log`, which have up to `most` bytes each; `budgets` says what may wait for sockets.
-    pub(super) fn new(log: Arc<dyn OutcomeLog>, most: usize, budgets: All, process: &Process) -> Arc<Self> {
+    /// A hub for the outcomes in `log`; `budgets` says what may wait for sockets.
+    pub(super) fn new(log: Arc<dyn OutcomeLog>, budgets: All, process: &Process) -> Arc<Self> {
         let (users, watched, marks, marking) = Default::default();
-        let pages = Pages::new(Arc::clone(&log), most);
+        let pages = Pages::new(Arc::clone(&log));
         let (tasks, end) = (process.tasks.clone(), process.end.clone());
         Arc::new(Self { users, watched, marks, marking, log, pages, budgets, tasks, end })
     }
@@ -291,7 +291,7 @@ impl Hub {
                 }
             };
             backoff = Backoff::default();
-            match self.tell_page(user, sid, &part, &read).await {
+            match self.tell_page(user, sid, &part, &read) {
                 Err(Sent::Full) => tokio::time::sleep(FULL).await,
                 told => told?,
             }
@@ -299,7 +299,7 @@ impl Hub {
     }
 
     /// Sends a socket a page; [`Sent::Full`] when there was no room for all of it, which must be read again.
-    async fn tell_page(&self, user: &Shared, sid: Sid, part: &Part, read: &Read) -> Result<(), Sent> {
+    fn tell_page(&self, user: &Shared, sid: Sid, part: &Part, read: &Read) -> Result<(), Sent> {
         let accepted = lock(user).accepts(sid, part, &read.page);
         if accepted == Err(Sent::Full) {
             lock(user).stopped(sid, part, None);
@@ -307,14 +307,9 @@ impl Hub {
         if !accepted? {
             return Ok(());
         }
-        let budgets = lock(user).budgets();
         let mut last = None;
         for (n, entry) in read.page.entries.iter().enumerate() {
-            let mut sent = self.with(user, |user| user.replay(sid, part, read, n, None));
-            if let Err(Sent::Waits(bytes)) = sent {
-                let shares = budgets.take(bytes).await;
-                sent = self.with(user, |user| user.replay(sid, part, read, n, Some(shares)));
-            }
+            let sent = self.with(user, |user| user.replay(sid, part, read, n));
             if sent == Err(Sent::Full) {
                 lock(user).stopped(sid, part, last);
             }

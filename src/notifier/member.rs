@@ -3,16 +3,18 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use super::{
-    PROFILE_RESPONSE,
-    budgets::{Budgets, Shares},
+    budgets::All,
+    packet::Packet,
     response::{PROFILE_LOGGED, Told},
     transport::Transport,
 };
-use crate::queue::log::{Page, Place, Seq, Which};
+use crate::{
+    queue::log::{Page, Place, Seq, Which},
+    wire::large::{EVENT, reference},
+};
 
 /// A place in one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +60,8 @@ pub(super) enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Yes,
-    /// Too much is waiting for this socket.
+    /// Too much is waiting for this socket, or for all.
     Full,
-    /// Too much is waiting for other sockets: first, this many bytes must be taken from the budgets.
-    Waits(usize),
     /// The socket is gone.
     Gone,
 }
@@ -220,26 +220,9 @@ impl Member {
         }
     }
 
-    /// Emits an outcome, with `shares` taken beforehand or else taken now; returns the mark of its bytes.
-    pub(super) fn send(
-        &self,
-        response: &RawValue,
-        budgets: &Budgets,
-        shares: Option<Shares>,
-    ) -> Result<u64, Sent> {
-        let bytes = response.get().len();
-        if !self.transport.has_room(bytes) {
-            return Err(Sent::Full);
-        }
-        let Some(shares) = shares.or_else(|| budgets.try_take(bytes)) else { return Err(Sent::Waits(bytes)) };
-        let mark = self.transport.send(bytes, shares);
-        self.emit(PROFILE_RESPONSE, response).map_or_else(
-            |error| {
-                self.transport.unsend(bytes);
-                Err(error)
-            },
-            |()| Ok(mark),
-        )
+    /// Emits an outcome; returns the mark of its bytes.
+    pub(super) fn send(&self, packet: &Packet, budgets: &All) -> Result<u64, Sent> {
+        send(&self.socket, &self.transport, packet, budgets)
     }
 
     /// Emits the place of an outcome that was sent before it had one.
@@ -248,13 +231,45 @@ impl Member {
     }
 
     fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), Sent> {
-        self.socket.emit(event, data).map_err(|error| match error {
-            SendError::Socket(SocketError::InternalChannelFull) => Sent::Full,
-            SendError::Socket(SocketError::Closed) => Sent::Gone,
-            SendError::Serialize(error) => {
-                tracing::error!(%error, event, "an event cannot be serialised");
-                Sent::Yes
-            }
-        })
+        emit(&self.socket, event, data)
     }
+}
+
+/// Emits a `Profile_Response` to a socket, whose bytes travel by `transport`; returns the mark of its bytes.
+pub(super) fn send(
+    socket: &SocketRef,
+    transport: &Transport,
+    packet: &Packet,
+    budgets: &All,
+) -> Result<u64, Sent> {
+    let bytes = packet.bytes();
+    if !transport.has_room(bytes) {
+        return Err(Sent::Full);
+    }
+    match packet {
+        Packet::Small(response) => {
+            let share = budgets.try_take_small(bytes).ok_or(Sent::Full)?;
+            let mark = transport.send(bytes, Some(share));
+            emit(socket, EVENT, response).inspect_err(|_| transport.unsend(bytes, None))?;
+            Ok(mark)
+        }
+        Packet::Large(message, _) => {
+            let mark = transport.send(bytes, None);
+            let number = transport.refer(message.clone());
+            let sent = emit(socket, EVENT, &reference(number));
+            sent.inspect_err(|_| transport.unsend(bytes, Some(number)))?;
+            Ok(mark)
+        }
+    }
+}
+
+fn emit<T: Serialize + ?Sized>(socket: &SocketRef, event: &str, data: &T) -> Result<(), Sent> {
+    socket.emit(event, data).map_err(|error| match error {
+        SendError::Socket(SocketError::InternalChannelFull) => Sent::Full,
+        SendError::Socket(SocketError::Closed) => Sent::Gone,
+        SendError::Serialize(error) => {
+            tracing::error!(%error, event, "an event cannot be serialised");
+            Sent::Yes
+        }
+    })
 }

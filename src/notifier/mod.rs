@@ -7,6 +7,7 @@ mod handshake;
 mod hub;
 mod listen;
 mod member;
+mod packet;
 mod pages;
 mod profile;
 mod response;
@@ -49,9 +50,6 @@ use sign_in::{Door, PerUser, Shown};
 use transport::Transport;
 use waiting::Waiting;
 
-/// The event that carries an outcome.
-const PROFILE_RESPONSE: &str = "Profile_Response";
-
 /// Sends outcomes to the sockets of this process.
 #[derive(Clone)]
 pub struct Notifier {
@@ -70,7 +68,7 @@ impl Notifier {
         (queues, log): (&'static [&'static str], Arc<dyn OutcomeLog>),
         process: &Process,
     ) -> (Router, Self) {
-        let Config { socket: config, queue, .. } = config;
+        let Config { socket: config, .. } = config;
         let (endpoint, io) = SocketIo::builder()
             .connect_timeout(SIGN_IN)
             .max_buffer_size(config.buffer)
@@ -80,7 +78,7 @@ impl Notifier {
             .ws_read_buffer_size(READ_BUFFER)
             .build_svc();
         let budgets = All::new(config.total_bytes, config.user_bytes);
-        let hub = Hub::new(log, queue.outcome_bytes, budgets, process);
+        let hub = Hub::new(log, budgets, process);
         let marking = process.end.clone().run_until_cancelled_owned(Arc::clone(&hub).mark());
         process.tasks.spawn("mark what was heard", marking.map(drop));
         let entrance = Entrance::new(config.max_strangers, MAX_MESSAGE);

@@ -2,19 +2,16 @@
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
-use super::{hub::lock, member::Part, response::Told, user::User};
-use crate::{
-    budget::{Budget, Share},
-    queue::{
-        QueueError,
-        log::{OutcomeLog, PAGE_BYTES, Page, Seq},
-    },
+use super::{budgets::Shares, hub::lock, member::Part, packet::Packet, response::Told, user::User};
+use crate::queue::{
+    QueueError,
+    log::{OutcomeLog, PAGE_BYTES, Page, Seq},
 };
 
-/// The most bytes of pages at a time, with the responses that are made from them.
-const TOTAL: usize = 48 << 20;
+/// How many pages may be read at a time: their bytes are known only afterwards.
+const AT_A_TIME: usize = 4;
 
 /// A page that was read, with the epoch of its log.
 pub(super) struct Read {
@@ -22,26 +19,30 @@ pub(super) struct Read {
     pub page: Page,
     /// The epoch of the log.
     pub epoch: Arc<str>,
-    /// What clients are sent for each entry, written when it is first needed.
-    responses: Vec<OnceLock<Option<Box<RawValue>>>>,
-    _share: Share,
+    /// What clients are sent for each entry, written when it is first needed; `None` if it cannot be written as JSON.
+    packets: Vec<OnceLock<Option<Arc<Packet>>>>,
+    /// What the page and its packets have taken from the budgets.
+    shares: Mutex<Shares>,
 }
 
 impl Read {
-    fn new(page: Page, share: Share) -> Self {
+    fn new(page: Page, shares: Shares) -> Self {
         let epoch = page.epoch.as_str().into();
-        let responses = page.entries.iter().map(|_| OnceLock::new()).collect();
-        Self { page, epoch, responses, _share: share }
+        let packets = page.entries.iter().map(|_| OnceLock::new()).collect();
+        Self { page, epoch, packets, shares: Mutex::new(shares) }
     }
 
     /// What clients are sent for the `n`-th entry; `None` when it cannot be written as JSON.
-    pub(super) fn response(&self, n: usize) -> Option<&RawValue> {
+    pub(super) fn packet(&self, n: usize) -> Option<Arc<Packet>> {
         let entry = self.page.entries.get(n)?;
         let write = || {
             let told = Told { queue: &entry.queue, job: &entry.job, profile: &entry.profile };
-            told.response(Some((&self.epoch, entry.seq))).ok()
+            let response = told.response(Some((&self.epoch, entry.seq))).ok()?;
+            // A large one outlives the page while it waits for sockets, and its share with it.
+            let share = Packet::is_large(&response).then(|| lock(&self.shares).split(response.get().len()));
+            Some(Arc::new(Packet::new(response, share)))
         };
-        self.responses.get(n)?.get_or_init(write).as_deref()
+        self.packets.get(n)?.get_or_init(write).clone()
     }
 }
 
@@ -70,40 +71,49 @@ impl Fresh {
 /// Reads pages.
 pub(super) struct Pages {
     log: Arc<dyn OutcomeLog>,
-    budget: Budget,
-    most: usize,
+    reading: Semaphore,
 }
 
 impl Pages {
-    /// Pages of `log`, whose outcomes have up to `most` bytes each.
-    pub(super) fn new(log: Arc<dyn OutcomeLog>, most: usize) -> Self {
-        Self { log, budget: Budget::new(TOTAL), most }
+    /// Pages of `log`.
+    pub(super) fn new(log: Arc<dyn OutcomeLog>) -> Self {
+        Self { log, reading: Semaphore::new(AT_A_TIME) }
     }
 
-    /// Reads `part` of the log of `user`.
+    /// Reads `part` of the log of `user`, once the budgets have room for it and for the packets that are made of it.
     pub(super) async fn read(&self, user: &Mutex<User>, part: &Part) -> Result<Arc<Read>, QueueError> {
-        if let Some(read) = lock(user).fresh.of(part) {
-            return Ok(read);
-        }
-        // A page is full with PAGE_BYTES, or with one outcome more; and each may be written once more as a response.
-        let mut share = self.budget.take(2 * (PAGE_BYTES + self.most)).await;
-        let (id, grown) = {
-            let user = lock(user);
-            if let Some(read) = user.fresh.of(part) {
+        let mut needed = 2 * PAGE_BYTES;
+        loop {
+            if let Some(read) = lock(user).fresh.of(part) {
                 return Ok(read);
             }
-            (Arc::clone(&user.id), user.fresh.grown)
-        };
-        let page = self.log.read(&id, part.which()).await?;
-        let bytes: usize = page.entries.iter().map(|entry| entry.profile.get().len()).sum();
-        share.shrink_to(2 * bytes);
-        let read = Arc::new(Read::new(page, share));
-        let fresh = &mut lock(user).fresh;
-        if let Part::After(seq) = part
-            && fresh.grown == grown
-        {
-            (fresh.after, fresh.page) = (*seq, Arc::downgrade(&read));
+            let budgets = lock(user).budgets();
+            let mut shares = budgets.take(needed).await;
+            let (id, grown) = {
+                let user = lock(user);
+                if let Some(read) = user.fresh.of(part) {
+                    return Ok(read);
+                }
+                (Arc::clone(&user.id), user.fresh.grown)
+            };
+            let reading = self.reading.acquire().await;
+            let page = self.log.read(&id, part.which()).await?;
+            let bytes = 2 * page.entries.iter().map(|entry| entry.profile.get().len()).sum::<usize>();
+            if bytes > needed {
+                // It has an outcome that is larger than a page: only now it is known how much that needs.
+                needed = bytes;
+                continue;
+            }
+            drop(reading);
+            shares.shrink_to(bytes);
+            let read = Arc::new(Read::new(page, shares));
+            let fresh = &mut lock(user).fresh;
+            if let Part::After(seq) = part
+                && fresh.grown == grown
+            {
+                (fresh.after, fresh.page) = (*seq, Arc::downgrade(&read));
+            }
+            return Ok(read);
         }
-        Ok(read)
     }
 }

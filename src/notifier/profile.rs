@@ -9,7 +9,7 @@ use socketioxide::{
     extract::{MaybeExtension, SocketRef, TryData},
 };
 
-use super::{PROFILE_RESPONSE, hub::Hub, listen::Shared, rooms, transport::Transport};
+use super::{hub::Hub, listen::Shared, member::send, packet::Packet, rooms, transport::Transport};
 use crate::{auth::Caller, json::Json, queue::log::Message};
 
 /// What a service emits; everything but the room is passed on as it is.
@@ -61,15 +61,23 @@ impl Profile {
 
 /// Sends a message to the sockets of its room here. One that has no room for it does not get it: nothing keeps it.
 pub(super) fn emit(io: &SocketIo, hub: &Hub, Message { room, response }: &Message) {
-    let bytes = response.get().len();
-    let sockets = io.to(rooms::asked(room)).sockets();
-    let send = |socket: &SocketRef| {
-        let transport = socket.extensions.get::<Arc<Transport>>()?;
-        let shares = hub.budgets().try_take(bytes).filter(|_| transport.has_room(bytes))?;
-        transport.send(bytes, shares);
-        socket.emit(PROFILE_RESPONSE, response).inspect_err(|_| transport.unsend(bytes)).ok()
+    let budgets = hub.budgets();
+    let share = if Packet::is_large(response) {
+        let Some(share) = budgets.try_take_large(response.get().len()) else {
+            tracing::warn!(room, "a Profile was dropped: too much is under way to sockets");
+            return;
+        };
+        Some(share)
+    } else {
+        None
     };
-    let missed = sockets.iter().filter(|socket| send(socket).is_none()).count();
+    let packet = Packet::new(response.clone(), share);
+    let sockets = io.to(rooms::asked(room)).sockets();
+    let sent = |socket: &SocketRef| {
+        let transport = socket.extensions.get::<Arc<Transport>>();
+        transport.is_some_and(|transport| send(socket, &transport, &packet, budgets).is_ok())
+    };
+    let missed = sockets.iter().filter(|socket| !sent(socket)).count();
     if missed > 0 {
         tracing::warn!(
             room,

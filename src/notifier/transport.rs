@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{budget::Share, wire::Wire};
+use crate::{
+    budget::Share,
+    wire::{Wire, large::Large},
+};
 
 /// How often to look whether a socket has room although nothing says so.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,6 +42,10 @@ struct State {
     /// With long polling: the bytes that wait, and the shares that are given back when those before them have left.
     queued: u64,
     shares: VecDeque<(u64, Share)>,
+    /// With long polling: large messages that wait as references, by number.
+    large: Vec<(u64, Large)>,
+    /// The number of the last large message.
+    last: u64,
     inbound: u64,
 }
 
@@ -63,7 +70,8 @@ impl Transport {
         if let Some(wire) = &wire {
             wire.limit(most_inbound);
         }
-        let state = State { wire, sent: 0, target: 0, queued: 0, shares, inbound: 0 };
+        let large = Vec::new();
+        let state = State { wire, sent: 0, target: 0, queued: 0, shares, large, last: 0, inbound: 0 };
         Self { state: Mutex::new(state), polled: Notify::new(), most, most_inbound }
     }
 
@@ -93,27 +101,47 @@ impl Transport {
         }
     }
 
-    /// Notes that `bytes` are about to be sent, and keeps `share` until they have left. Returns the mark of these bytes: they
-    /// have left when [`Self::left`] is that much.
-    pub(super) fn send(&self, bytes: usize, share: Share) -> u64 {
+    /// Notes that `bytes` are about to be sent, and keeps `share`, if it needs one, until they have left. Returns the mark of
+    /// these bytes: they have left when [`Self::left`] is that much.
+    pub(super) fn send(&self, bytes: usize, share: Option<Share>) -> u64 {
         let mut state = self.lock();
         state.sent += bytes as u64;
         let sent = state.sent;
-        match state.wire.clone() {
-            Some(wire) => {
-                state.target = state.target.max(wire.written()) + bytes as u64;
+        if let Some(wire) = state.wire.clone() {
+            state.target = state.target.max(wire.written()) + bytes as u64;
+            if let Some(share) = share {
                 wire.owe(state.target, share);
             }
-            None => {
-                state.queued += bytes as u64;
-                state.shares.push_back((sent, share));
-            }
+        } else {
+            state.queued += bytes as u64;
+            state.shares.extend(share.map(|share| (sent, share)));
         }
         sent
     }
 
-    /// The bytes that were noted last were not sent after all.
-    pub(super) fn unsend(&self, bytes: usize) {
+    /// A reference to `message` is about to be sent; returns its number.
+    pub(super) fn refer(&self, message: Large) -> u64 {
+        let mut state = self.lock();
+        state.last += 1;
+        let number = state.last;
+        match &state.wire {
+            Some(wire) => wire.refer(number, message),
+            None => state.large.push((number, message)),
+        }
+        number
+    }
+
+    /// The message that a reference stands for; it is sent now.
+    pub(super) fn referred(&self, number: u64) -> Option<Large> {
+        let mut state = self.lock();
+        match state.large.iter().position(|(of, _)| *of == number) {
+            Some(at) => Some(state.large.remove(at).1),
+            None => state.wire.as_ref()?.referred(number),
+        }
+    }
+
+    /// The bytes that were noted last were not sent after all, nor the reference of this number.
+    pub(super) fn unsend(&self, bytes: usize, number: Option<u64>) {
         let mut state = self.lock();
         state.sent -= bytes as u64;
         match &state.wire {
@@ -122,6 +150,10 @@ impl Transport {
                 state.queued = state.queued.saturating_sub(bytes as u64);
                 state.shares.pop_back();
             }
+        }
+        // Nobody will ask for it.
+        if let Some(at) = number.and_then(|number| state.large.iter().position(|(of, _)| *of == number)) {
+            state.large.remove(at);
         }
     }
 
@@ -167,6 +199,9 @@ impl Transport {
         for (_, share) in std::mem::take(&mut state.shares) {
             wire.owe(state.target, share);
         }
+        for (number, message) in std::mem::take(&mut state.large) {
+            wire.refer(number, message);
+        }
         (state.wire, state.queued) = (Some(wire), 0);
         drop(state);
         self.polled.notify_waiters();
@@ -210,17 +245,17 @@ mod tests {
         let budget = Budget::new(1000);
         let transport = Transport::new(None, 100, 10);
         assert!(transport.has_room(500), "nothing waits: a single packet may have any size");
-        let first = transport.send(80, budget.take(80).await);
+        let first = transport.send(80, Some(budget.take(80).await));
         assert!(transport.has_room(20) && !transport.has_room(21));
-        let second = transport.send(20, budget.take(20).await);
+        let second = transport.send(20, Some(budget.take(20).await));
         let wire = Wire::default();
         transport.polled(85, &wire);
         assert!(transport.left() >= first && transport.left() < second);
         assert_eq!(budget.used(), 100, "the answer is not written yet");
         wire.close();
         assert_eq!(budget.used(), 20);
-        transport.send(30, budget.take(30).await);
-        transport.unsend(30);
+        transport.send(30, Some(budget.take(30).await));
+        transport.unsend(30, None);
         assert_eq!(budget.used(), 20);
         transport.polled(15, &Wire::default());
         assert_eq!(transport.left(), second);
@@ -230,13 +265,13 @@ mod tests {
     async fn a_websocket_takes_over_what_waits() {
         let budget = Budget::new(1000);
         let transport = Transport::new(None, 100, 10);
-        let mark = transport.send(60, budget.take(60).await);
+        let mark = transport.send(60, Some(budget.take(60).await));
         let wire = Arc::new(Wire::default());
         transport.upgrade(Arc::clone(&wire));
         assert!(transport.left() < mark && !transport.has_room(50));
         transport.polled(60, &wire);
         assert_eq!(transport.left(), mark, "the last answer to long polling had it");
-        let mark = transport.send(10, budget.take(10).await);
+        let mark = transport.send(10, Some(budget.take(10).await));
         assert!(transport.left() < mark);
         wire.close();
         assert_eq!(budget.used(), 0);

@@ -6,16 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::value::RawValue;
 use socketioxide::{
     extract::SocketRef,
     socket::{DisconnectReason, Sid},
 };
 
 use super::{
-    budgets::{Budgets, Shares},
+    budgets::Budgets,
     doubt::{Doubt, Gone},
     member::{Member, Next, Part, Position, Sent},
+    packet::Packet,
     pages::{Fresh, Read},
     response::Told,
     transport::Transport,
@@ -88,7 +88,8 @@ impl User {
     /// An outcome was appended to the log: sends it, and returns the sockets for which the log must be read.
     pub(super) fn logged(&mut self, place: &Place, told: &Told<'_>) -> Vec<Sid> {
         self.fresh.spoil();
-        let mut response = None;
+        // Written when somebody is to be sent it; `None` when there is no room for it now, and it must be read from the log.
+        let mut packet = None;
         let mut readers = Vec::new();
         for at in 0..self.members.len() {
             let member = &mut self.members[at];
@@ -96,11 +97,13 @@ impl User {
                 Next::Nothing => false,
                 Next::Read => true,
                 Next::Tell => {
-                    let response =
-                        response.get_or_insert_with(|| told.response(Some((&place.epoch, place.seq))));
-                    let response = response.as_deref().ok();
-                    let sent = self.tell(at, &place.epoch, place.seq, told, response, None);
-                    matches!(sent, Err(Sent::Full | Sent::Waits(_)))
+                    let write = || self.budgets.packet(told.response(Some((&place.epoch, place.seq))));
+                    match packet.get_or_insert_with(write).clone() {
+                        None => true,
+                        Some(packet) => {
+                            self.tell(at, &place.epoch, place.seq, told, packet.as_deref()) == Err(Sent::Full)
+                        }
+                    }
                 }
             };
             if read {
@@ -131,7 +134,7 @@ impl User {
     /// Sends an outcome that is not in the log yet, and remembers to whom.
     pub(super) fn late(&mut self, told: &Told<'_>) {
         self.early.retain(|early| early.at.elapsed() < EARLY);
-        let Ok(response) = told.response(None) else { return };
+        let Some(Some(packet)) = self.budgets.packet(told.response(None)) else { return };
         if !self.early.iter().any(|early| early.is_of(told)) {
             let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
             self.early.push_back(Early { at: Instant::now(), queue, job, to: Vec::new() });
@@ -140,7 +143,7 @@ impl User {
         for member in &self.members {
             let sid = member.socket.id;
             let wants = !member.reading && member.hears(told.queue) && !early.to.contains(&sid);
-            if wants && member.send(&response, &self.budgets, None).is_ok() {
+            if wants && member.send(&packet, self.budgets.all()).is_ok() {
                 early.to.push(sid);
             }
         }
@@ -189,15 +192,8 @@ impl User {
         member.map_or(Err(Sent::Gone), |member| member.accepts(part, page))
     }
 
-    /// Sends a socket the `n`-th outcome of a page, unless it has it; with `shares` that were waited for, if there are any.
-    pub(super) fn replay(
-        &mut self,
-        sid: Sid,
-        part: &Part,
-        read: &Read,
-        n: usize,
-        shares: Option<Shares>,
-    ) -> Result<(), Sent> {
+    /// Sends a socket an outcome from the log, unless it has it.
+    pub(super) fn replay(&mut self, sid: Sid, part: &Part, read: &Read, n: usize) -> Result<(), Sent> {
         let at = self.members.iter().position(|member| member.socket.id == sid).ok_or(Sent::Gone)?;
         let Some(entry) = read.page.entries.get(n) else { return Ok(()) };
         let (seq, told) = (entry.seq, Told { queue: &entry.queue, job: &entry.job, profile: &entry.profile });
@@ -208,10 +204,10 @@ impl User {
         if has {
             return Ok(());
         }
-        let response = read.response(n);
+        let packet = read.packet(n);
         match part {
-            Part::After(_) => self.tell(at, &read.epoch, seq, &told, response, shares),
-            Part::Unheard { .. } => self.send(at, &read.epoch, seq, &told, response, shares),
+            Part::After(_) => self.tell(at, &read.epoch, seq, &told, packet.as_deref()),
+            Part::Unheard { .. } => self.send(at, &read.epoch, seq, &told, packet.as_deref()),
         }
     }
 
@@ -264,10 +260,9 @@ impl User {
         epoch: &Arc<str>,
         seq: Seq,
         told: &Told<'_>,
-        response: Option<&RawValue>,
-        shares: Option<Shares>,
+        packet: Option<&Packet>,
     ) -> Result<(), Sent> {
-        self.send(at, epoch, seq, told, response, shares)?;
+        self.send(at, epoch, seq, told, packet)?;
         self.members[at].told(epoch, seq);
         Ok(())
     }
@@ -278,18 +273,17 @@ impl User {
         epoch: &str,
         seq: Seq,
         told: &Told<'_>,
-        response: Option<&RawValue>,
-        shares: Option<Shares>,
+        packet: Option<&Packet>,
     ) -> Result<(), Sent> {
         let member = &self.members[at];
         let sid = member.socket.id;
         let early = self.early.iter().any(|early| early.is_of(told) && early.to.contains(&sid));
-        let mark = match response {
+        let mark = match packet {
             Some(_) if early => match member.send_place(told, epoch, seq) {
                 Sent::Yes => member.transport.sent(),
                 other => return Err(other),
             },
-            Some(response) => member.send(response, &self.budgets, shares)?,
+            Some(packet) => member.send(packet, self.budgets.all())?,
             None => 0,
         };
         self.doubt.told(seq, told.queue, sid, mark);

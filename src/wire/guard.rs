@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Seat, Wire};
+use super::{
+    Seat, Wire,
+    large::{self, Large},
+};
 
 /// A guarded TCP stream; dropping it closes its [`Wire`].
 #[derive(Debug)]
@@ -26,12 +29,24 @@ pub(crate) struct Guard {
     patience: Duration,
     /// Runs while something waits for the peer.
     stall: Option<Pin<Box<Sleep>>>,
+    inserting: Option<Inserting>,
+}
+
+/// A large message that is being written in place of its reference.
+#[derive(Debug)]
+struct Inserting {
+    header: Vec<u8>,
+    message: Large,
+    /// How many bytes of both are written.
+    written: usize,
+    /// The length of the frame with the reference.
+    stands_for: usize,
 }
 
 impl Guard {
     /// Guards `stream`, which has a `seat`, and whose peer may take nothing for `patience` while something waits for it.
     pub(crate) fn new(stream: TcpStream, seat: Seat, patience: Duration) -> Self {
-        Self { stream, wire: Arc::default(), _seat: seat, patience, stall: None }
+        Self { stream, wire: Arc::default(), _seat: seat, patience, stall: None, inserting: None }
     }
 
     /// What others see of it.
@@ -72,6 +87,52 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Writes a large message to its end; then the frame of its reference counts as written.
+    fn insert(&mut self, cx: &mut Context<'_>, mut inserting: Inserting) -> Poll<io::Result<usize>> {
+        while !inserting.rest().is_empty() {
+            match self.write(cx, |stream, cx| stream.poll_write(cx, inserting.rest())) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(more)) => inserting.written += more,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.inserting = Some(inserting);
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Ok(inserting.stands_for))
+    }
+
+    /// The large message whose reference `frames` begin with, or else the frames before the first reference.
+    fn next<'f>(&self, frames: &'f [u8]) -> Result<&'f [u8], Option<Inserting>> {
+        if !self.wire.has_large.load(Relaxed) {
+            return Ok(frames);
+        }
+        match large::find(frames) {
+            // Its frame has a header of two bytes.
+            Some(found) if found.start > 2 => Ok(&frames[..found.start - 2]),
+            Some(found) => Err(self.wire.referred(found.number).map(|message| Inserting {
+                header: message.header(),
+                message,
+                written: 0,
+                stands_for: found.end,
+            })),
+            None => Ok(frames),
+        }
+    }
+}
+
+impl Inserting {
+    /// What is to be written next.
+    fn rest(&self) -> &[u8] {
+        match self.written.checked_sub(self.header.len()) {
+            None => &self.header[self.written..],
+            Some(written) => &self.message.bytes()[written..],
+        }
+    }
+}
+
 impl AsyncRead for Guard {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -96,7 +157,14 @@ impl AsyncRead for Guard {
 
 impl AsyncWrite for Guard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write(cx, |stream, cx| stream.poll_write(cx, buf))
+        if let Some(inserting) = self.inserting.take() {
+            return self.insert(cx, inserting);
+        }
+        match self.next(buf) {
+            Ok(frames) => self.write(cx, |stream, cx| stream.poll_write(cx, frames)),
+            Err(Some(inserting)) => self.insert(cx, inserting),
+            Err(None) => Poll::Ready(Err(io::Error::other("a reference stands for no message"))),
+        }
     }
 
     fn poll_write_vectored(
@@ -104,6 +172,10 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.inserting.is_some() || self.wire.has_large.load(Relaxed) {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| &**buf);
+            return self.poll_write(cx, first);
+        }
         self.write(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
     }
 

@@ -3,6 +3,7 @@
 
 mod connections;
 mod guard;
+pub(crate) mod large;
 
 use std::{
     collections::VecDeque,
@@ -18,6 +19,7 @@ use tokio::sync::Notify;
 
 pub(crate) use connections::{Connections, Seat};
 pub(crate) use guard::Guard;
+use large::Large;
 
 use crate::budget::Share;
 
@@ -42,6 +44,10 @@ pub(crate) struct Wire {
     /// At how many written bytes the first of `owed` is due.
     next_due: AtomicU64,
     inbound: Mutex<Option<Inbound>>,
+    /// Large messages that are on their way as references, by number.
+    large: Mutex<VecDeque<(u64, Large)>>,
+    /// Whether there are any.
+    has_large: AtomicBool,
 }
 
 /// What a WebSocket has sent since its last message that was handled.
@@ -64,6 +70,8 @@ impl Default for Wire {
             owed: Mutex::default(),
             next_due: AtomicU64::new(u64::MAX),
             inbound: Mutex::default(),
+            large: Mutex::default(),
+            has_large: AtomicBool::new(false),
         }
     }
 }
@@ -89,6 +97,7 @@ impl Wire {
         self.reader.wake();
         self.writer.wake();
         lock(&self.owed).clear();
+        lock(&self.large).clear();
         self.progress.notify_waiters();
     }
 
@@ -100,6 +109,24 @@ impl Wire {
     /// Whether it was closed because its peer took nothing any more.
     pub(crate) fn is_stalled(&self) -> bool {
         self.stalled.load(Relaxed)
+    }
+
+    /// A reference to `message` is about to be sent.
+    pub(crate) fn refer(&self, number: u64, message: Large) {
+        let mut large = lock(&self.large);
+        if !self.is_closed() {
+            large.push_back((number, message));
+            self.has_large.store(true, Relaxed);
+        }
+    }
+
+    /// The message that a reference stands for; it is sent now.
+    pub(crate) fn referred(&self, number: u64) -> Option<Large> {
+        let mut large = lock(&self.large);
+        let at = large.iter().position(|(of, _)| *of == number)?;
+        let found = large.remove(at);
+        self.has_large.store(!large.is_empty(), Relaxed);
+        found.map(|(_, message)| message)
     }
 
     /// Waits, `patience` at the most, until more is written or the connection is closed.
