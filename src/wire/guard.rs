@@ -19,6 +19,10 @@ use super::{
     large::{self, Large},
 };
 
+/// How many bytes of a large message are written in one turn: the kernel takes megabytes at once, and then thousands of
+/// sockets would hold up everybody for seconds.
+const AT_A_TIME: usize = 64 << 10;
+
 /// A guarded TCP stream; dropping it closes its [`Wire`].
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -88,20 +92,24 @@ impl Guard {
 }
 
 impl Guard {
-    /// Writes a large message to its end; then the frame of its reference counts as written.
+    /// Writes the next part of a large message; at its end, the frame of its reference counts as written.
     fn insert(&mut self, cx: &mut Context<'_>, mut inserting: Inserting) -> Poll<io::Result<usize>> {
-        while !inserting.rest().is_empty() {
-            match self.write(cx, |stream, cx| stream.poll_write(cx, inserting.rest())) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(more)) => inserting.written += more,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    self.inserting = Some(inserting);
-                    return Poll::Pending;
-                }
+        match self.write(cx, |stream, cx| stream.poll_write(cx, inserting.next())) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(more)) => inserting.written += more,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.inserting = Some(inserting);
+                return Poll::Pending;
             }
         }
-        Poll::Ready(Ok(inserting.stands_for))
+        if inserting.next().is_empty() {
+            return Poll::Ready(Ok(inserting.stands_for));
+        }
+        self.inserting = Some(inserting);
+        // Others have their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The large message whose reference `frames` begin with, or else the frames before the first reference.
@@ -124,11 +132,14 @@ impl Guard {
 }
 
 impl Inserting {
-    /// What is to be written next.
-    fn rest(&self) -> &[u8] {
+    /// What is to be written next; empty at the end.
+    fn next(&self) -> &[u8] {
         match self.written.checked_sub(self.header.len()) {
             None => &self.header[self.written..],
-            Some(written) => &self.message.bytes()[written..],
+            Some(written) => {
+                let message = self.message.bytes();
+                &message[written..message.len().min(written + AT_A_TIME)]
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const EVENT: &str = "Profile_Response";
 const DIGITS: usize = 32 + 16;
 
 /// The length of a packet with a reference: `42["Profile_Response","<secret><number>"]`.
-const REFERENCE: usize = BEGIN.len() + DIGITS + 4;
+const REFERENCE: usize = BEGIN.len() + DIGITS + 3;
 
 /// Nobody else knows it: what users write cannot be taken for a reference.
 static SECRET: LazyLock<String> = LazyLock::new(|| format!("{:032x}", rand::rng().random::<u128>()));

@@ -14,8 +14,11 @@ use crate::{
     wire::{Connections, Guard, Seat},
 };
 
-/// The largest header of a request, in bytes; it is also what is read of a body at a time.
-const MAX_HEADER: usize = 64 << 10;
+/// The largest header of a request, in bytes.
+const MAX_HEADER: usize = 32 << 10;
+
+/// What is read of a body at a time, at the most.
+const BUFFER: usize = 64 << 10;
 
 /// The pauses after an error that the next `accept` would meet too: no file is free, for example.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -40,7 +43,8 @@ impl Acceptor {
         serving: &TaskTracker,
     ) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(config.header_timeout).max_buf_size(MAX_HEADER);
+        http.timer(TokioTimer::new()).header_read_timeout(config.header_timeout);
+        http.max_header_size(MAX_HEADER).max_buf_size(BUFFER);
         Self {
             router,
             http,
