@@ -24,6 +24,7 @@ pub struct Metrics {
     unsigned: Gauge,
     refused: Family<ReasonLabels, Counter>,
     profiles: Family<OutcomeLabels, Counter>,
+    socket_bytes: Gauge<u64, AtomicU64>,
     connections: Gauge,
     connections_refused: Family<ReasonLabels, Counter>,
 }
@@ -120,6 +121,12 @@ impl Metrics {
             "Profiles from sibling services to rooms, by what became of them",
             profiles.clone(),
         );
+        let socket_bytes = Gauge::default();
+        registry.register(
+            "socket_bytes",
+            "Bytes of outcomes under way to sockets, as they count against socket.total_bytes",
+            socket_bytes.clone(),
+        );
         let connections = Gauge::default();
         let connections_refused = Family::<ReasonLabels, Counter>::default();
         for reason in ["total", "address"] {
@@ -144,6 +151,7 @@ impl Metrics {
             unsigned,
             refused,
             profiles,
+            socket_bytes,
             connections,
             connections_refused,
         }
@@ -177,6 +185,11 @@ impl Metrics {
     /// Counts a socket that was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Notes how many bytes are under way to sockets.
+    pub fn socket_bytes(&self, bytes: usize) {
+        self.socket_bytes.set(bytes as u64);
     }
 
     /// Counts a connection in (`1`) or out (`-1`).

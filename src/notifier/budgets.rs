@@ -50,6 +50,11 @@ impl All {
         Budgets { all: self.clone(), user: Budget::new(self.user_bytes) }
     }
 
+    /// How many bytes are taken.
+    pub(super) fn used(&self) -> usize {
+        self.small.used() + self.large.used()
+    }
+
     /// Takes what a small packet needs for one socket, if it is free.
     pub(super) fn try_take_small(&self, bytes: usize) -> Option<Share> {
         self.small.try_take(bytes.saturating_mul(COPIES))

@@ -161,6 +161,12 @@ impl Notifier {
         }
     }
 
+    /// The bytes of outcomes that are under way to sockets.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.hub.budgets().used()
+    }
+
     /// Waits for a job to end, on whichever process.
     #[must_use]
     pub fn wait(&self, job: &str) -> Wait {
