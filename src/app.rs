@@ -193,7 +193,7 @@ impl App {
             worked = &mut working => Err(worked.map_or(RunError::WorkersEnded, |worked| {
                 worked.map_or_else(RunError::Worker, |()| RunError::WorkersEnded)
             })),
-            served = servers.ended() => served.map_err(RunError::Server),
+            error = servers.ended() => Err(RunError::Server(error)),
         };
         tracing::info!("stopping: no more jobs are claimed, running ones finish");
         process.stop.cancel();

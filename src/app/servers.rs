@@ -45,9 +45,10 @@ impl Servers {
         Self { close, listening, connections, running }
     }
 
-    /// Waits until they have ended by themselves, which they never do.
-    pub(super) async fn ended(&mut self) -> io::Result<()> {
-        (&mut self.running).await.map_err(io::Error::other)
+    /// Waits until they have ended by themselves, which only a crash makes them do.
+    pub(super) async fn ended(&mut self) -> io::Error {
+        let ended = (&mut self.running).await;
+        ended.map_or_else(io::Error::other, |()| io::Error::other("nothing listens any more"))
     }
 
     /// Accepts no more connections; open ones go on. From then on, it is as if nobody were listening here.

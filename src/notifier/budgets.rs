@@ -50,6 +50,11 @@ impl All {
         Budgets { all: self.clone(), user: Budget::new(self.user_bytes) }
     }
 
+    /// The bytes for each user.
+    pub(super) fn user_bytes(&self) -> usize {
+        self.user_bytes
+    }
+
     /// How many bytes are taken.
     pub(super) fn used(&self) -> usize {
         self.small.used() + self.large.used()

@@ -85,8 +85,8 @@ impl Entrance {
             (true, true) => Some(Arc::clone(&visit.wire)),
             (true, false) => Some(lock(&self.early).remove(&sid)?.upgrade()?),
         };
-        // One message, and what may stand before it.
-        let most_inbound = self.max_message as u64 + 4 * STRANGER_BYTES;
+        // One message, and another that is read before the first is handled.
+        let most_inbound = 2 * self.max_message as u64 + STRANGER_BYTES;
         let transport = Arc::new(Transport::new(wire, most, most_inbound));
         if !is_websocket {
             let mut polling = lock(&self.polling);

@@ -222,6 +222,9 @@ impl Member {
 
     /// Emits an outcome; returns the mark of its bytes.
     pub(super) fn send(&self, packet: &Packet, budgets: &All) -> Result<u64, Sent> {
+        if !self.transport.has_room(packet.bytes()) {
+            return Err(Sent::Full);
+        }
         send(&self.socket, &self.transport, packet, budgets)
     }
 
@@ -243,9 +246,6 @@ pub(super) fn send(
     budgets: &All,
 ) -> Result<u64, Sent> {
     let bytes = packet.bytes();
-    if !transport.has_room(bytes) {
-        return Err(Sent::Full);
-    }
     match packet {
         Packet::Small(response) => {
             let share = budgets.try_take_small(bytes).ok_or(Sent::Full)?;

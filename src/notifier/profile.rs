@@ -59,7 +59,8 @@ impl Profile {
     }
 }
 
-/// Sends a message to the sockets of its room here. One that has no room for it does not get it: nothing keeps it.
+/// Sends a message to the sockets of its room here. Nothing keeps it, so much more of it may wait for a socket than of
+/// outcomes; one that has no room for it does not get it.
 pub(super) fn emit(io: &SocketIo, hub: &Hub, Message { room, response }: &Message) {
     let budgets = hub.budgets();
     let share = if Packet::is_large(response) {
@@ -75,7 +76,10 @@ pub(super) fn emit(io: &SocketIo, hub: &Hub, Message { room, response }: &Messag
     let sockets = io.to(rooms::asked(room)).sockets();
     let sent = |socket: &SocketRef| {
         let transport = socket.extensions.get::<Arc<Transport>>();
-        transport.is_some_and(|transport| send(socket, &transport, &packet, budgets).is_ok())
+        transport.is_some_and(|transport| {
+            transport.has_room_of(budgets.user_bytes() as u64, packet.bytes())
+                && send(socket, &transport, &packet, budgets).is_ok()
+        })
     };
     let missed = sockets.iter().filter(|socket| !sent(socket)).count();
     if missed > 0 {

@@ -77,8 +77,13 @@ impl Transport {
 
     /// Whether `bytes` more may wait. If nothing waits, a packet of any size may.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.has_room_of(self.most, bytes)
+    }
+
+    /// The same when up to `most` bytes may wait.
+    pub(super) fn has_room_of(&self, most: u64, bytes: usize) -> bool {
         let waiting = self.lock().waiting();
-        waiting == 0 || waiting + bytes as u64 <= self.most
+        waiting == 0 || waiting + bytes as u64 <= most
     }
 
     /// Waits until half of the room is free; `false` when the connection is gone.

@@ -70,6 +70,17 @@ describe('Profile', () => {
         assert.deepEqual(await answer, told);
     });
 
+    test('a service may tell much at once', async () => {
+        const ada = someone('ada');
+        const client = await listener(octavo, ada);
+        const sibling = await asService({});
+        for (let n = 0; n < 15; n += 1) {
+            sibling.socket.emit('Profile', { Id: room(ada, QUEUE), ...TOLD, Message: 'A'.repeat(900_000), Number: n });
+        }
+        await client.nextFew(15);
+        assert.deepEqual(client.whole.map(({ Number }) => Number), [...Array(15).keys()]);
+    });
+
     test('a user\'s Profile into another\'s room is not passed on, and counted', async () => {
         const [ada, eve] = [someone('ada'), someone('eve')];
         const [client, clientOfEve] = [await listener(octavo, ada), await octavo.connect(eve.token)];
