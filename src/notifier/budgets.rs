@@ -65,6 +65,11 @@ impl All {
         self.small.try_take(bytes.saturating_mul(COPIES))
     }
 
+    /// Waits until there is room for a small packet.
+    pub(super) async fn room_for_small(&self, bytes: usize) {
+        drop(self.small.take(bytes.saturating_mul(COPIES)).await);
+    }
+
     /// Takes what a large packet needs that is nobody's outcome, if it is free.
     pub(super) fn try_take_large(&self, bytes: usize) -> Option<Share> {
         self.large.try_take(bytes)

@@ -42,9 +42,6 @@ const MARKS: usize = 1000;
 /// A socket is connected at most this long after its client was told that it is.
 const CONNECTS: Duration = Duration::from_millis(100);
 
-/// How long to leave a socket alone whose buffer has no room for a packet, although it has room for the bytes.
-const FULL: Duration = Duration::from_millis(32);
-
 /// The connected users, by id.
 pub(super) struct Hub {
     users: Mutex<HashMap<Arc<str>, Shared>>,
@@ -291,14 +288,16 @@ impl Hub {
                 }
             };
             backoff = Backoff::default();
+            let progress = transport.progress();
             match self.tell_page(user, sid, &part, &read) {
-                Err(Sent::Full) => tokio::time::sleep(FULL).await,
+                Err(Sent::Full) => transport.progressed(progress).await,
+                Err(Sent::Waits(bytes)) => self.budgets.room_for_small(bytes).await,
                 told => told?,
             }
         }
     }
 
-    /// Sends a socket a page; [`Sent::Full`] when there was no room for all of it, which must be read again.
+    /// Sends a socket a page; [`Sent::Full`] or [`Sent::Waits`] when there was no room for all of it: it must be read again.
     fn tell_page(&self, user: &Shared, sid: Sid, part: &Part, read: &Read) -> Result<(), Sent> {
         let accepted = lock(user).accepts(sid, part, &read.page);
         if accepted == Err(Sent::Full) {
@@ -310,7 +309,7 @@ impl Hub {
         let mut last = None;
         for (n, entry) in read.page.entries.iter().enumerate() {
             let sent = self.with(user, |user| user.replay(sid, part, read, n));
-            if sent == Err(Sent::Full) {
+            if matches!(sent, Err(Sent::Full | Sent::Waits(_))) {
                 lock(user).stopped(sid, part, last);
             }
             sent?;

@@ -60,8 +60,10 @@ pub(super) enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Yes,
-    /// Too much is waiting for this socket, or for all.
+    /// Too much is waiting for this socket.
     Full,
+    /// Too much is waiting for all sockets: there is no room for so many bytes.
+    Waits(usize),
     /// The socket is gone.
     Gone,
 }
@@ -248,7 +250,7 @@ pub(super) fn send(
     let bytes = packet.bytes();
     match packet {
         Packet::Small(response) => {
-            let share = budgets.try_take_small(bytes).ok_or(Sent::Full)?;
+            let share = budgets.try_take_small(bytes).ok_or(Sent::Waits(bytes))?;
             let mark = transport.send(bytes, Some(share));
             emit(socket, EVENT, response).inspect_err(|_| transport.unsend(bytes, None))?;
             Ok(mark)

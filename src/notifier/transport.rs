@@ -42,6 +42,8 @@ struct State {
     /// With long polling: the bytes that wait, and the shares that are given back when those before them have left.
     queued: u64,
     shares: VecDeque<(u64, Share)>,
+    /// How many answers to long polling have taken something.
+    answers: u64,
     /// With long polling: large messages that wait as references, by number.
     large: Vec<(u64, Large)>,
     /// The number of the last large message.
@@ -71,7 +73,8 @@ impl Transport {
             wire.limit(most_inbound);
         }
         let large = Vec::new();
-        let state = State { wire, sent: 0, target: 0, queued: 0, shares, large, last: 0, inbound: 0 };
+        let state =
+            State { wire, sent: 0, target: 0, queued: 0, shares, answers: 0, large, last: 0, inbound: 0 };
         Self { state: Mutex::new(state), polled: Notify::new(), most, most_inbound }
     }
 
@@ -89,7 +92,8 @@ impl Transport {
     /// Waits until half of the room is free; `false` when the connection is gone.
     pub(super) async fn room(&self) -> bool {
         loop {
-            let wire = {
+            let progress = self.progress();
+            {
                 let state = self.lock();
                 if state.wire.as_ref().is_some_and(|wire| wire.is_closed()) {
                     return false;
@@ -97,12 +101,25 @@ impl Transport {
                 if state.waiting() <= self.most / 2 {
                     return true;
                 }
-                state.wire.clone()
-            };
-            match wire {
-                Some(wire) => wire.progressed(LOOK).await,
-                None => drop(tokio::time::timeout(LOOK, self.polled.notified()).await),
             }
+            self.progressed(progress).await;
+        }
+    }
+
+    /// How much has left, packets that are not counted among them: to see later whether more has.
+    pub(super) fn progress(&self) -> u64 {
+        let state = self.lock();
+        state.wire.as_ref().map_or(state.answers, |wire| wire.written())
+    }
+
+    /// Waits until there is more progress than that, or a second.
+    pub(super) async fn progressed(&self, progress: u64) {
+        let polled = self.polled.notified();
+        let wire = self.lock().wire.clone();
+        match wire {
+            Some(wire) => wire.progressed(progress, LOOK).await,
+            None if self.progress() == progress => drop(tokio::time::timeout(LOOK, polled).await),
+            None => {}
         }
     }
 
@@ -180,6 +197,7 @@ impl Transport {
     /// An answer to long polling has taken `bytes`, which `wire` will write.
     pub(super) fn polled(&self, bytes: u64, wire: &Wire) {
         let mut state = self.lock();
+        state.answers += 1;
         if state.wire.is_some() {
             // The last answer before the WebSocket takes over.
             state.target = state.target.saturating_sub(bytes);

@@ -101,7 +101,8 @@ impl User {
                     match packet.get_or_insert_with(write).clone() {
                         None => true,
                         Some(packet) => {
-                            self.tell(at, &place.epoch, place.seq, told, packet.as_deref()) == Err(Sent::Full)
+                            let sent = self.tell(at, &place.epoch, place.seq, told, packet.as_deref());
+                            matches!(sent, Err(Sent::Full | Sent::Waits(_)))
                         }
                     }
                 }

@@ -129,10 +129,10 @@ impl Wire {
         found.map(|(_, message)| message)
     }
 
-    /// Waits, `patience` at the most, until more is written or the connection is closed.
-    pub(crate) async fn progressed(&self, patience: Duration) {
+    /// Waits, `patience` at the most, until more than `written` bytes are written or the connection is closed.
+    pub(crate) async fn progressed(&self, written: u64, patience: Duration) {
         let progressed = self.progress.notified();
-        if !self.is_closed() {
+        if !self.is_closed() && self.written() == written {
             tokio::time::timeout(patience, progressed).await.ok();
         }
     }
