@@ -16,9 +16,9 @@ use servers::Servers;
 
 use crate::{
     character::{Characters, QUEUES},
-    config::Config,
+    config::{Config, Place},
     embedded::OpenError,
-    http::{self, Mode, Route},
+    http::{self, Address, Limits, Mode, Route},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Pipeline,
@@ -34,14 +34,32 @@ use crate::{
 pub struct App {
     config: Config,
     mode: Mode,
-    main: TcpListener,
-    messages: Option<TcpListener>,
-    router: Router,
-    sockets: Router,
+    /// The main server first.
+    servers: Vec<(TcpListener, Router)>,
+    addresses: Addresses,
     notifier: Notifier,
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
     listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
     process: Process,
+}
+
+/// Where the service listens.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// For everything, except what is elsewhere or switched off.
+    pub main: SocketAddr,
+    /// For Socket.IO alone.
+    pub messages: Option<SocketAddr>,
+    /// For what the settings give an address of its own.
+    pub others: Vec<SocketAddr>,
+}
+
+/// The bound ports.
+struct Listeners {
+    main: TcpListener,
+    messages: Option<TcpListener>,
+    /// Each with its address in the settings, where the port may be 0.
+    others: Vec<(SocketAddr, TcpListener)>,
 }
 
 /// Why the service cannot start.
@@ -54,6 +72,8 @@ pub enum StartError {
     MongoDb(mongodb::error::Error),
     #[error("cannot listen on {address}: {source}; is the port taken?")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("the operating system does not say where the service listens: {0}")]
+    Address(io::Error),
     #[error(transparent)]
     Embedded(#[from] OpenError),
     #[error(transparent)]
@@ -83,15 +103,12 @@ impl App {
     /// A [`StartError`] that says what to do.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         let parts = connect_storage(&config).await?;
-        let main = bind(&config, config.server.port).await?;
-        let messages = match config.socket.port {
-            Some(port) => Some(bind(&config, port).await?),
-            None => None,
-        };
-        Ok(Self::compose(config, parts, main, messages))
+        let listeners = Listeners::bind(&config).await?;
+        let addresses = listeners.addresses().map_err(StartError::Address)?;
+        Ok(Self::compose(config, parts, listeners, addresses))
     }
 
-    fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
+    fn compose(config: Config, parts: Parts, listeners: Listeners, addresses: Addresses) -> Self {
         let Parts { auth, store, inboxes, queues, letters, log, listener } = parts;
         let process = Process::default();
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
@@ -109,7 +126,7 @@ impl App {
         let routes: BTreeMap<_, _> = inboxes.into_iter().map(route).collect();
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
-        let (max_body_bytes, warnings) = (config.server.max_body_bytes, config.warnings());
+        let (limits, warnings) = (Limits::new(&config), config.warnings());
         let (stop, handlers) = (process.stop.clone(), vec![characters as Arc<dyn Handler>]);
         let state = Arc::new(http::State {
             auth,
@@ -122,21 +139,26 @@ impl App {
             stop,
             metrics,
             mode,
-            max_body_bytes,
+            limits,
             warnings,
         });
-        let sockets = sockets.layer(http::cors(&config.socket.origins));
-        let app = http::router(state, sockets.clone(), &config);
-        Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener, process }
+        let router = |place, address: SocketAddr| {
+            http::router(&state, &sockets, &config, Address { place, port: address.port() })
+        };
+        let mut servers = vec![(listeners.main, router(Place::Main, addresses.main))];
+        if let Some(messages) = listeners.messages {
+            servers.push((messages, http::sockets_only(&state, &sockets, &config)));
+        }
+        for ((place, listener), address) in listeners.others.into_iter().zip(&addresses.others) {
+            servers.push((listener, router(Place::At(place), *address)));
+        }
+        Self { config, mode, servers, addresses, notifier, workers, listener, process }
     }
 
-    /// The address on which the service listens, and that of Socket.IO alone.
-    ///
-    /// # Errors
-    /// When the operating system does not say.
-    pub fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
-        let messages = self.messages.as_ref().map(TcpListener::local_addr).transpose()?;
-        Ok((self.main.local_addr()?, messages))
+    /// The addresses on which the service listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Serves until `shutdown`, then lets running jobs finish and gives back those that do not finish in time.
@@ -144,8 +166,16 @@ impl App {
     /// # Errors
     /// A [`RunError`] when it ended for another reason.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let (url, messages_url) = self.addresses().map(|(main, messages)| (url(main), messages.map(url)))?;
-        tracing::info!(url, messages_url, mode = self.mode.as_str(), "listening");
+        let Addresses { main, messages, others } = self.addresses;
+        for other in others {
+            tracing::info!(url = url(other), "listening too, for what the settings put there");
+        }
+        tracing::info!(
+            url = url(main),
+            messages_url = messages.map(url),
+            mode = self.mode.as_str(),
+            "listening"
+        );
         for warning in self.config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -165,8 +195,7 @@ impl App {
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
-        let messages = self.messages.map(|listener| (listener, self.sockets));
-        let mut servers = Servers::start(self.main, self.router, messages);
+        let mut servers = Servers::start(self.servers);
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -229,8 +258,32 @@ async fn drain(
     }
 }
 
-async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::new(config.host(), port);
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let at = |port| SocketAddr::new(config.host(), port);
+        let main = bind(at(config.server.port)).await?;
+        let messages = match config.socket.port {
+            Some(port) => Some(bind(at(port)).await?),
+            None => None,
+        };
+        let mut others = Vec::new();
+        for address in config.server.other_addresses() {
+            others.push((address, bind(address).await?));
+        }
+        Ok(Self { main, messages, others })
+    }
+
+    fn addresses(&self) -> io::Result<Addresses> {
+        let others = self.others.iter().map(|(_, listener)| listener.local_addr());
+        Ok(Addresses {
+            main: self.main.local_addr()?,
+            messages: self.messages.as_ref().map(TcpListener::local_addr).transpose()?,
+            others: others.collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 

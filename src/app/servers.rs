@@ -1,8 +1,9 @@
-//! The HTTP servers: one for everything, and one for Socket.IO alone if that is configured.
+//! The HTTP servers, one for each address.
 
 use std::{io, net::SocketAddr};
 
 use axum::{Router, serve::ListenerExt};
+use futures_util::future::try_join_all;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,18 +16,14 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Serves `router` on `main` and, on another port, what `messages` says.
-    pub(super) fn start(main: TcpListener, router: Router, messages: Option<(TcpListener, Router)>) -> Self {
+    /// Serves each router on its listener.
+    pub(super) fn start(servers: Vec<(TcpListener, Router)>) -> Self {
         let (close, listening) = (CancellationToken::new(), TaskTracker::new());
-        let main = serve(main, router, &close, &listening);
-        let messages = messages.map(|(listener, router)| serve(listener, router, &close, &listening));
+        let serving =
+            servers.into_iter().map(|(listener, router)| serve(listener, router, &close, &listening));
+        let serving = try_join_all(serving.collect::<Vec<_>>());
         listening.close();
-        let running = tokio::spawn(async move {
-            match messages {
-                Some(messages) => tokio::try_join!(main, messages).map(|((), ())| ()),
-                None => main.await,
-            }
-        });
+        let running = tokio::spawn(async move { serving.await.map(drop) });
         Self { close, listening, running }
     }
 

@@ -158,7 +158,7 @@ pub struct Service {
 impl Service {
     pub async fn start(config: Config) -> Self {
         let app = App::build(config).await.unwrap();
-        let url = format!("http://{}", app.addresses().unwrap().0);
+        let url = format!("http://{}", app.addresses().main);
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(app.run(shutdown.clone()));
         Self { url, shutdown, running, client: Client::new(), _dir: None }
