@@ -171,6 +171,10 @@ impl Service {
         Self { _dir: Some(dir), ..service }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Stops it; running jobs finish.
     pub async fn stop(self) {
         self.shutdown.cancel();
