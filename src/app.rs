@@ -1,5 +1,6 @@
 //! The composition root: connects and binds everything, runs it, and stops it in order.
 
+mod listeners;
 mod parts;
 mod servers;
 
@@ -11,6 +12,8 @@ use futures_util::{FutureExt, future::join_all};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub use listeners::Addresses;
+use listeners::Listeners;
 use parts::{Parts, connect_storage};
 use servers::Servers;
 
@@ -41,25 +44,6 @@ pub struct App {
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
     listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
     process: Process,
-}
-
-/// Where the service listens.
-#[derive(Debug, Clone)]
-pub struct Addresses {
-    /// For everything, except what is elsewhere or switched off.
-    pub main: SocketAddr,
-    /// For Socket.IO alone.
-    pub messages: Option<SocketAddr>,
-    /// For what the settings give an address of its own.
-    pub others: Vec<SocketAddr>,
-}
-
-/// The bound ports.
-struct Listeners {
-    main: TcpListener,
-    messages: Option<TcpListener>,
-    /// Each with its address in the settings, where the port may be 0.
-    others: Vec<(SocketAddr, TcpListener)>,
 }
 
 /// Why the service cannot start.
@@ -142,15 +126,15 @@ impl App {
             limits,
             warnings,
         });
-        let router = |place, address: SocketAddr| {
+        let served = |place, address: SocketAddr| {
             http::router(&state, &sockets, &config, Address { place, port: address.port() })
         };
-        let mut servers = vec![(listeners.main, router(Place::Main, addresses.main))];
+        let mut servers = vec![(listeners.main, served(Place::Main, addresses.main))];
         if let Some(messages) = listeners.messages {
             servers.push((messages, http::sockets_only(&state, &sockets, &config)));
         }
         for ((place, listener), address) in listeners.others.into_iter().zip(&addresses.others) {
-            servers.push((listener, router(Place::At(place), *address)));
+            servers.push((listener, served(Place::At(place), *address)));
         }
         Self { config, mode, servers, addresses, notifier, workers, listener, process }
     }
@@ -256,35 +240,6 @@ async fn drain(
             }
         }
     }
-}
-
-impl Listeners {
-    async fn bind(config: &Config) -> Result<Self, StartError> {
-        let at = |port| SocketAddr::new(config.host(), port);
-        let main = bind(at(config.server.port)).await?;
-        let messages = match config.socket.port {
-            Some(port) => Some(bind(at(port)).await?),
-            None => None,
-        };
-        let mut others = Vec::new();
-        for address in config.server.other_addresses() {
-            others.push((address, bind(address).await?));
-        }
-        Ok(Self { main, messages, others })
-    }
-
-    fn addresses(&self) -> io::Result<Addresses> {
-        let others = self.others.iter().map(|(_, listener)| listener.local_addr());
-        Ok(Addresses {
-            main: self.main.local_addr()?,
-            messages: self.messages.as_ref().map(TcpListener::local_addr).transpose()?,
-            others: others.collect::<io::Result<_>>()?,
-        })
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
 /// The URL of an address, for a browser on this machine.

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    bearer::Bearer,
     body,
-    jobs::Bearer,
     letter::{Listing, Summary},
     letter_data,
     problem::Problem,

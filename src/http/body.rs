@@ -32,7 +32,7 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let is_kept = size(&body).is_none_or(|size| size <= limit);
     let keep = |chunk: &[u8]| {
         if is_kept {
-            kept.extend_from_slice(chunk)
+            kept.extend_from_slice(chunk);
         }
     };
     let bounds = Bounds { kept: limit, seen: limit.saturating_mul(DISCARD), patience: PATIENCE };

@@ -18,45 +18,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Route, body, limits::Held, once, problem::Problem};
+use super::{Route, bearer::Bearer, body, limits::Held, once, problem::Problem};
 use crate::{
-    auth::{Caller, TokenError},
+    auth::Caller,
     pipeline::{FieldError, Rejected, brief},
     queue::{Look, OnceKey, Pushed, State as JobState},
 };
-
-/// Who sends a request, and the token that proves it.
-pub(super) struct Bearer {
-    caller: Caller,
-    token: String,
-}
-
-impl Bearer {
-    /// The caller that the request's `Authorization` header proves.
-    ///
-    /// # Errors
-    /// When it proves nobody.
-    pub(super) fn verify(headers: &HeaderMap, state: &super::State) -> Result<Self, TokenError> {
-        let verified = Self::read(headers, state);
-        verified.inspect_err(|error| state.metrics.http.token_refused(error.word()))
-    }
-
-    fn read(headers: &HeaderMap, state: &super::State) -> Result<Self, TokenError> {
-        let header = headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
-        let header = header.to_str().map_err(|_| TokenError::Malformed)?;
-        let (scheme, token) = header.split_once(' ').ok_or(TokenError::Malformed)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(TokenError::Malformed);
-        }
-        let token = token.trim();
-        Ok(Self { caller: state.auth.verify(token)?, token: token.to_owned() })
-    }
-
-    /// The caller.
-    pub(super) fn caller(&self) -> &Caller {
-        &self.caller
-    }
-}
 
 #[derive(Deserialize)]
 struct NewJob<'a> {
@@ -165,7 +132,7 @@ fn admit<'s>(
             brief(&queue)
         )));
     };
-    let Bearer { caller, token } = bearer;
+    let (caller, token) = (bearer.caller(), bearer.token());
     let admit = |token: &str| route.intake.admit(name, data.get().as_bytes(), caller, token);
     // Without the token: a repeat with a newer token is the same request.
     let once = |key: &str| admit("").map(|asked| OnceKey::new(caller.user(), key, name, &asked));
@@ -226,12 +193,13 @@ pub(super) async fn show(
     let Path(id) = id.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let Query(patience) = patience.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let until = Instant::now() + patience.parse()?;
-    let Bearer { caller, .. } = Bearer::verify(&headers, &state)?;
+    let bearer = Bearer::verify(&headers, &state)?;
+    let caller = bearer.caller();
     let wait = state.notifier.wait(&id);
     let mut waits = None;
     loop {
         let ended = wait.ended();
-        let (status, held) = status(&state, &caller, &id).await?;
+        let (status, held) = status(&state, caller, &id).await?;
         let left = until.saturating_duration_since(Instant::now());
         // A job that is over may have an outcome that is no longer kept.
         let is_over = status.outcome.is_some() || matches!(status.state, JobState::Done | JobState::Failed);

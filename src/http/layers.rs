@@ -107,11 +107,12 @@ fn method(method: &Method) -> &'static str {
 struct Panicked(String);
 
 /// The answer to a request that panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the layer gives it away")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref().copied()).unwrap_or("not a text");
     let mut response = Problem::internal("this request failed; the log says why").into_response();
-    response.extensions_mut().insert(Panicked(brief(text).to_string()));
+    response.extensions_mut().insert(Panicked(brief(text)));
     response
 }
 

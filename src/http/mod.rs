@@ -1,6 +1,7 @@
 //! The HTTP side: the jobs API, dead letters for admins, health and metrics, and the page.
 
 mod admin;
+mod bearer;
 mod body;
 mod health;
 mod jobs;
