@@ -1,6 +1,7 @@
 //! The composition root: connects and binds everything, runs it, and stops it in order.
 
 mod files;
+mod listeners;
 mod parts;
 mod servers;
 
@@ -12,14 +13,16 @@ use futures_util::{FutureExt, future::join_all};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub use listeners::Addresses;
+use listeners::Listeners;
 use parts::{Parts, connect_storage};
 use servers::Servers;
 
 use crate::{
     character::{Characters, QUEUES},
-    config::Config,
+    config::{Config, Place},
     embedded::OpenError,
-    http::{self, Mode, Route},
+    http::{self, Address, Limits, Mode, Route},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Pipeline,
@@ -36,10 +39,9 @@ use crate::{
 pub struct App {
     config: Config,
     mode: Mode,
-    main: TcpListener,
-    messages: Option<TcpListener>,
-    router: Router,
-    sockets: Router,
+    /// The main server first.
+    servers: Vec<(TcpListener, Router)>,
+    addresses: Addresses,
     notifier: Notifier,
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
     listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
@@ -57,6 +59,8 @@ pub enum StartError {
     MongoDb(mongodb::error::Error),
     #[error("cannot listen on {address}: {source}; is the port taken?")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("the operating system does not say where the service listens: {0}")]
+    Address(io::Error),
     #[error(transparent)]
     Embedded(#[from] OpenError),
     #[error(transparent)]
@@ -86,15 +90,12 @@ impl App {
     /// A [`StartError`] that says what to do.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         let parts = connect_storage(&config).await?;
-        let main = bind(&config, config.server.port).await?;
-        let messages = match config.socket.port {
-            Some(port) => Some(bind(&config, port).await?),
-            None => None,
-        };
-        Ok(Self::compose(config, parts, main, messages))
+        let listeners = Listeners::bind(&config).await?;
+        let addresses = listeners.addresses().map_err(StartError::Address)?;
+        Ok(Self::compose(config, parts, listeners, addresses))
     }
 
-    fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
+    fn compose(config: Config, parts: Parts, listeners: Listeners, addresses: Addresses) -> Self {
         let Parts { auth, store, inboxes, queues, letters, log, listener } = parts;
         let process = Process::default();
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
@@ -112,7 +113,7 @@ impl App {
         let routes: BTreeMap<_, _> = inboxes.into_iter().map(route).collect();
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
-        let (max_body_bytes, warnings) = (config.server.max_body_bytes, config.warnings());
+        let (limits, warnings) = (Limits::new(&config), config.warnings());
         let (stop, handlers) = (process.stop.clone(), vec![characters as Arc<dyn Handler>]);
         let state = Arc::new(http::State {
             auth,
@@ -125,33 +126,26 @@ impl App {
             stop,
             metrics: Arc::clone(&metrics),
             mode,
-            max_body_bytes,
+            limits,
             warnings,
         });
-        let sockets = sockets.layer(http::cors(&config.socket.origins));
-        let app = http::router(state, sockets.clone(), &config);
-        Self {
-            config,
-            mode,
-            main,
-            messages,
-            router: app,
-            sockets,
-            notifier,
-            workers,
-            listener,
-            process,
-            metrics,
+        let served = |place, address: SocketAddr| {
+            http::router(&state, &sockets, &config, Address { place, port: address.port() })
+        };
+        let mut servers = vec![(listeners.main, served(Place::Main, addresses.main))];
+        if let Some(messages) = listeners.messages {
+            servers.push((messages, http::sockets_only(&state, &sockets, &config)));
         }
+        for ((place, listener), address) in listeners.others.into_iter().zip(&addresses.others) {
+            servers.push((listener, served(Place::At(place), *address)));
+        }
+        Self { config, mode, servers, addresses, notifier, workers, listener, process, metrics }
     }
 
-    /// The address on which the service listens, and that of Socket.IO alone.
-    ///
-    /// # Errors
-    /// When the operating system does not say.
-    pub fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
-        let messages = self.messages.as_ref().map(TcpListener::local_addr).transpose()?;
-        Ok((self.main.local_addr()?, messages))
+    /// The addresses on which the service listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Serves until `shutdown`, then lets running jobs finish and gives back those that do not finish in time.
@@ -159,8 +153,16 @@ impl App {
     /// # Errors
     /// A [`RunError`] when it ended for another reason.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let (url, messages_url) = self.addresses().map(|(main, messages)| (url(main), messages.map(url)))?;
-        tracing::info!(url, messages_url, mode = self.mode.as_str(), "listening");
+        let Addresses { main, messages, others } = self.addresses;
+        for other in others {
+            tracing::info!(url = url(other), "listening too, for what the settings put there");
+        }
+        tracing::info!(
+            url = url(main),
+            messages_url = messages.map(url),
+            mode = self.mode.as_str(),
+            "listening"
+        );
         for warning in self.config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -180,12 +182,10 @@ impl App {
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
-        let mut listeners = vec![(self.main, self.router)];
-        listeners.extend(self.messages.map(|listener| (listener, self.sockets)));
         let most = files::connections(&self.config, files::raise_limit());
         let per_address = self.config.server.max_connections_per_address;
         let connections = Connections::new(most, per_address, self.metrics);
-        let mut servers = Servers::start(listeners, &self.config.server, connections);
+        let mut servers = Servers::start(self.servers, &self.config.server, connections);
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -243,11 +243,6 @@ async fn drain(
             }
         }
     }
-}
-
-async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::new(config.host(), port);
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
 /// The URL of an address, for a browser on this machine.

@@ -5,6 +5,7 @@
 mod host_port;
 mod origins;
 mod redis;
+mod server;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use secrecy::SecretString;
 pub use self::redis::Redis;
 pub use host_port::HostPort;
 pub use origins::Origins;
-pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Server, Socket};
+pub use server::{Place, Server};
+pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Socket};
 
 /// The environment as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;

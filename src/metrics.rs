@@ -1,5 +1,7 @@
 //! What is counted and measured, in Prometheus's text format.
 
+mod http;
+
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
@@ -9,9 +11,12 @@ use prometheus_client::{
 };
 
 use crate::queue::Counts;
+pub use http::HttpMetrics;
 
 /// The metrics of one running service.
 pub struct Metrics {
+    /// Those of HTTP requests.
+    pub http: HttpMetrics,
     registry: Registry,
     jobs: Family<JobLabels, Counter>,
     waited: Family<QueueLabels, Histogram>,
@@ -139,6 +144,7 @@ impl Metrics {
             connections_refused.clone(),
         );
         Self {
+            http: HttpMetrics::register(&mut registry),
             registry,
             jobs,
             waited,

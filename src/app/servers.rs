@@ -1,4 +1,4 @@
-//! The HTTP servers: one for everything, and one for Socket.IO alone if that is configured.
+//! The HTTP servers, one for each address.
 
 mod accept;
 

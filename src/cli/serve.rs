@@ -32,7 +32,7 @@ pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
                 return Ok(ExitCode::SUCCESS);
             };
             if stderr().is_terminal() {
-                eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));
+                eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses().main));
             }
             app.run(shutdown.clone()).await?;
             Ok::<_, CliError>(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! The settings as written, and the check that turns them into a [`Config`].
 
-use std::{net::IpAddr, num::NonZero, path::PathBuf, thread::available_parallelism, time::Duration};
+use std::{num::NonZero, path::PathBuf, time::Duration};
 
 use mongodb::options::ConnectionString;
 use secrecy::{ExposeSecret, SecretString};
@@ -8,48 +8,9 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Config, Origins, Redis, Storage,
+    Config, Origins, Redis, Server, Storage,
     values::{days, list, names, optional, seconds},
 };
-
-/// The HTTP server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// Address to listen on, if set.
-    #[serde(deserialize_with = "optional")]
-    pub host: Option<IpAddr>,
-    /// Port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// Largest request body, in bytes.
-    pub max_body_bytes: usize,
-    /// Threads that do the work, if set.
-    #[serde(deserialize_with = "optional")]
-    pub threads: Option<NonZero<usize>>,
-    /// The most connections, if set.
-    #[serde(deserialize_with = "optional")]
-    pub max_connections: Option<NonZero<usize>>,
-    /// The most connections from one address; 0 for no limit.
-    pub max_connections_per_address: usize,
-    /// How long a connection may take to send the whole header of its next request.
-    #[serde(rename = "header_timeout_seconds", deserialize_with = "seconds")]
-    pub header_timeout: Duration,
-    /// How long a client may take nothing while something waits for it.
-    #[serde(rename = "write_timeout_seconds", deserialize_with = "seconds")]
-    pub write_timeout: Duration,
-    /// How long running jobs may continue after SIGTERM.
-    #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
-    pub shutdown: Duration,
-}
-
-impl Server {
-    /// Threads that do the work: as set, or half of the cores (`docs/decisions/0012`).
-    #[must_use]
-    pub fn threads(&self) -> NonZero<usize> {
-        let half = || NonZero::new(available_parallelism().map_or(1, NonZero::get) / 2);
-        self.threads.or_else(half).unwrap_or(NonZero::<usize>::MIN)
-    }
-}
 
 /// Socket.IO.
 #[derive(Debug, Clone, Deserialize)]
@@ -201,6 +162,7 @@ impl Settings {
         within("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize, 1000);
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
+        within("OCTAVO__SERVER__BODY_BYTES", self.server.body_bytes, u32::MAX as usize);
         within("OCTAVO__SERVER__THREADS", self.server.threads.map_or(1, NonZero::get), 1024);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
         within("OCTAVO__SOCKET__BUFFER_BYTES", self.socket.buffer_bytes, 1 << 30);
