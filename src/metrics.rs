@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::queue::Counts;
+use crate::{queue::Counts, telemetry::DROPPED};
 
 /// The metrics of one running service.
 pub struct Metrics {
@@ -117,6 +117,11 @@ impl Metrics {
             "profiles",
             "Profiles from sibling services to rooms, by what became of them",
             profiles.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Lines of the log that were not written, because its reader was away or too slow",
+            DROPPED.clone(),
         );
         Self {
             registry,
