@@ -62,18 +62,18 @@ describe('the smallest rights', () => {
             await admin.call('ACL', 'SETUSER', 'octavo', ...asked);
             return asked;
         };
+        assert.equal(await octavo.stop(), 0);
         const keys = await admin.keys('*');
         assert.deepEqual(await examine('-hset', '-zadd', '-script'), ['+hset', '+script|load', '+zadd']);
         assert.deepEqual(await examine('-multi'), ['+multi']);
         assert.deepEqual(await examine('-client'), ['+client|tracking']);
-        const all = await admin.call('ACL', 'GETUSER', 'octavo');
-        assert.ok(all.length > 0);
         const patterns = ['~octavo:*', ...QUEUES.map((queue) => `~${queue}:*`), ...QUEUES.map((queue) => `~bull:${queue}:*`)];
         assert.deepEqual(await examine('resetkeys'), patterns);
         assert.deepEqual(await examine('resetchannels'), ['&octavo:*', ...QUEUES.map((queue) => `&bull:${queue}:*`)]);
         assert.deepEqual(await examine('resetkeys', '%R~*', '%W~octavo:*'), patterns.slice(1));
         assert.equal(new Report(await octavo.run(['doctor', '--json'])).check('redis.rights').status, 'ok');
-        assert.deepEqual((await admin.keys('*')).sort(), keys.sort());
+        // Some expire.
+        assert.deepEqual((await admin.keys('*')).filter((key) => !keys.includes(key)), []);
     });
 });
 
