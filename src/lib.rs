@@ -33,6 +33,7 @@ pub mod notifier;
 mod origin;
 pub mod outcome;
 pub mod pipeline;
+mod private;
 pub mod queue;
 mod secret;
 pub mod tasks;

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::queue::Counts;
+use crate::{queue::Counts, telemetry::DROPPED};
 pub use http::HttpMetrics;
 
 /// The metrics of one running service.
@@ -142,6 +142,11 @@ impl Metrics {
             "connections_refused",
             "Connections that were closed at once: too many in total, or from one address",
             connections_refused.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Lines of the log that were not written, because its reader was away or too slow",
+            DROPPED.clone(),
         );
         Self {
             http: HttpMetrics::register(&mut registry),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Config, Origins, Redis, Server, Storage,
+    Auth, Config, Origins, Redis, Server, Storage,
     values::{days, list, names, optional, seconds},
 };
 
@@ -128,12 +128,6 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Auth {
-    secret: SecretString,
-}
-
 /// All settings as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,10 +212,11 @@ impl Settings {
         if self.mongodb.timeout.is_zero() {
             mistakes.push("OCTAVO__MONGODB__TIMEOUT_SECONDS: must be at least 1".to_owned());
         }
-        let storage = storage(self.auth.secret, self.redis, self.mongodb, self.embedded, mistakes);
+        let storage = storage(self.auth.secret.clone(), self.redis, self.mongodb, self.embedded, mistakes);
         storage.map(|storage| Config {
             server: self.server,
             socket: self.socket,
+            auth: self.auth,
             queue: self.queue,
             bull: self.bull,
             storage,
