@@ -49,6 +49,15 @@ impl Budget {
 }
 
 impl Share {
+    /// Takes `bytes` out of it, or what there is.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let most = self.permit.num_permits();
+        match self.permit.split(bytes.min(most)) {
+            Some(permit) => Self { permit },
+            None => unreachable!("it has {most} and more"),
+        }
+    }
+
     /// Gives back what is more than `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         if let Some(more) = self.permit.num_permits().checked_sub(bytes) {
@@ -70,6 +79,10 @@ mod tests {
         let mut large = Box::pin(budget.take(80));
         assert!((&mut large).now_or_never().is_none());
         assert!(budget.try_take(10).is_none(), "the large one came first");
+        let part = first.split(30);
+        assert_eq!(first.split(1000).permit.num_permits(), 30);
+        assert!((&mut large).now_or_never().is_none(), "30 were given back, and 70 are free");
+        first = part;
         first.shrink_to(20);
         assert_eq!(large.await.permit.num_permits(), 80);
         drop(first);

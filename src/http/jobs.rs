@@ -21,6 +21,7 @@ use serde_json::{error::Category, value::RawValue};
 use super::{Route, body, once, problem::Problem};
 use crate::{
     auth::{Auth, Caller, TokenError},
+    heavy,
     pipeline::{FieldError, Rejected, brief},
     queue::{Look, OnceKey, Pushed, State as JobState},
 };
@@ -82,7 +83,8 @@ pub(super) async fn create(
         }
     };
     let body = body::read(body, state.max_body_bytes).await?;
-    let Asked { route, queue, data, key } = admit(&state, &bearer, key.as_deref(), &body)?;
+    let admit = || admit(&state, &bearer, key.as_deref(), &body);
+    let Asked { route, queue, data, key } = heavy::beside(body.len(), admit).await?;
     let pushed = match key {
         Some(key) => route.inbox.push_once(data, &key).await?,
         None => Pushed::Added(route.inbox.push(data).await?),
@@ -228,7 +230,8 @@ async fn status(state: &super::State, caller: &Caller, id: &str) -> Result<Statu
         let Some(Look { state, data, outcome }) = route.inbox.look(id).await? else { continue };
         let owner = match (&outcome, data) {
             (Some(outcome), _) => Some(outcome.user.clone()),
-            (None, data) => data.and_then(|data| route.intake.owner(queue, &data)),
+            (None, Some(data)) => heavy::beside(data.len(), || route.intake.owner(queue, &data)).await,
+            (None, None) => None,
         };
         if owner.as_deref() == Some(caller.user()) {
             let (id, outcome) = (id.to_owned(), outcome.map(|outcome| outcome.profile));
