@@ -17,14 +17,8 @@ pub(crate) async fn beside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes < LARGE {
         return work();
     }
-    let turn = TURN.acquire().await;
-    match Handle::current().runtime_flavor() {
-        // Only tests have one, and no other thread to move to.
-        RuntimeFlavor::CurrentThread => work(),
-        _ => {
-            let done = block_in_place(work);
-            drop(turn);
-            done
-        }
-    }
+    let _turn = TURN.acquire().await;
+    // Only tests have a single thread, and no other to move the tasks to.
+    let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+    if alone { work() } else { block_in_place(work) }
 }
