@@ -29,7 +29,7 @@ fn create(token: &str, image: usize) -> Vec<u8> {
 
 fn parse(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
-    let domain = Characters::new(Arc::new(EmbeddedStore::new(Embedded::open(dir.path()).unwrap())));
+    let domain = Characters::new(Arc::new(EmbeddedStore::new(Embedded::open(dir.path()).unwrap())), 1 << 20);
     let token = auth().sign("ada", Duration::from_hours(1)).unwrap();
     let mut group = c.benchmark_group("parse");
     for (name, image) in [("create", 200), ("create, 2 images of 200 KB", 200_000)] {

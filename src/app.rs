@@ -97,13 +97,13 @@ impl App {
 
     fn compose(config: Config, parts: Parts, listeners: Listeners, addresses: Addresses) -> Self {
         let Parts { auth, store, inboxes, queues, letters, log, listener } = parts;
-        let process = Process::default();
+        let process = Process::new(&config.queue);
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
         let metrics = Arc::new(Metrics::new(QUEUES));
         let (sockets, notifier) =
             Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config, (&QUEUES, log), &process);
         let characters = Arc::new(Pipeline::new(
-            Characters::new(Arc::clone(&store)),
+            Characters::new(Arc::clone(&store), config.queue.answer_bytes()),
             Arc::clone(&auth),
             notifier.clone(),
             Arc::clone(&metrics),

@@ -79,6 +79,10 @@ mod tests {
         let mut large = Box::pin(budget.take(80));
         assert!((&mut large).now_or_never().is_none());
         assert!(budget.try_take(10).is_none(), "the large one came first");
+        let part = first.split(30);
+        assert_eq!(first.split(1000).permit.num_permits(), 30);
+        assert!((&mut large).now_or_never().is_none(), "30 were given back, and 70 are free");
+        first = part;
         first.shrink_to(20);
         assert_eq!(large.await.permit.num_permits(), 80);
         drop(first);

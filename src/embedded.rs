@@ -46,6 +46,13 @@ pub enum OpenError {
 #[error("the embedded store failed: {0}")]
 pub struct EmbeddedError(#[from] rusqlite::Error);
 
+impl EmbeddedError {
+    /// Whether a value, or what a transaction would make, is too large.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.0.sqlite_error_code() == Some(rusqlite::ErrorCode::TooBig)
+    }
+}
+
 impl Embedded {
     /// Opens, or creates, the database in `dir`.
     ///

@@ -25,6 +25,7 @@ pub mod character;
 pub mod cli;
 pub mod config;
 pub mod embedded;
+mod heavy;
 pub mod http;
 mod iso8601;
 mod json;

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::budget::Share;
+
 /// What a user is told of one job. Exactly one per job.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -14,7 +16,10 @@ pub struct Outcome {
 
 /// A successful answer, a text or documents, serialised once, as the profile that its user is told.
 #[derive(Debug)]
-pub struct Reply(Box<RawValue>);
+pub struct Reply {
+    profile: Box<RawValue>,
+    share: Option<Share>,
+}
 
 impl Reply {
     /// A reply that carries `message`.
@@ -22,14 +27,24 @@ impl Reply {
     /// # Errors
     /// When `message` cannot be written as JSON.
     pub fn new(message: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
-        profile(message, true).map(Self)
+        Ok(Self { profile: profile(message, true)?, share: None })
+    }
+
+    /// The same, with the memory that was set aside for it.
+    pub(crate) fn holding(self, share: Option<Share>) -> Self {
+        Self { share, ..self }
+    }
+
+    /// The memory that was set aside for it, until the job is settled.
+    pub(crate) fn take_share(&mut self) -> Option<Share> {
+        self.share.take()
     }
 }
 
 /// Why a job did not succeed, sorted by what happens next.
 #[derive(Debug)]
 pub enum Failure {
-    /// The request is wrong: the user is told, and the job is done.
+    /// The request is wrong: the user is told, and the job is over, without a dead letter.
     Refused(Refusal),
     /// This attempt did not succeed, but another may: the job is tried again. The text is for the log.
     Retry(String),
@@ -49,6 +64,9 @@ pub enum Refusal {
     /// What the job names does not exist, or is not the caller's.
     #[error("{0}")]
     NotFound(&'static str),
+    /// It can never be done as it was requested: its data is wrong, or what it makes would be too large.
+    #[error("{0}")]
+    Wrong(String),
 }
 
 impl Refusal {
@@ -57,7 +75,7 @@ impl Refusal {
     pub fn message(&self) -> &'static str {
         match self {
             Self::Session(_) => "Session expired. Please log in again.",
-            Self::NotFound(_) => FAILED,
+            Self::NotFound(_) | Self::Wrong(_) => FAILED,
         }
     }
 }
@@ -94,7 +112,7 @@ impl Outcome {
 
     /// The job was done.
     #[must_use]
-    pub fn success(user: String, Reply(profile): Reply) -> Self {
+    pub fn success(user: String, Reply { profile, .. }: Reply) -> Self {
         Self { user, profile }
     }
 

@@ -26,6 +26,8 @@ use breaker::{Breaker, Found};
 use crate::{
     auth::{Auth, Caller},
     backoff,
+    budget::Share,
+    heavy,
     metrics::Metrics,
     notifier::Notifier,
     outcome::{FAILED, Failure, Outcome, Refusal, Reply},
@@ -68,23 +70,25 @@ impl<D: Domain> Pipeline<D> {
             let user = if job.crashes == self.max_crashes { owner(&job.data) } else { None };
             return (user, Err(Failure::Abort(reason)));
         }
-        let parsed = catch_unwind(AssertUnwindSafe(|| self.domain.parse(job.queue, &job.data)));
+        let parse = || catch_unwind(AssertUnwindSafe(|| self.domain.parse(job.queue, &job.data)));
+        let parsed = heavy::beside(job.data.len(), parse).await;
         let (user, token, command) = match parsed {
             Ok(Ok(Request { id, token, command })) => (id, token, Ok(command)),
             Ok(Err(invalid)) => {
                 let reason = invalid.to_string();
-                (invalid.id, invalid.token, Err(Failure::Abort(reason)))
+                (invalid.id, invalid.token, Err(reason))
             }
             Err(_) => return (owner(&job.data), Err(panicked())),
         };
         let Some(user) = user else {
-            let failure = command.err().unwrap_or_else(|| Failure::Abort("Id is missing".to_owned()));
-            return (None, Err(failure));
+            // Nobody can be told: that is for an operator to see.
+            let reason = command.err().unwrap_or_else(|| "Id is missing".to_owned());
+            return (None, Err(Failure::Abort(reason)));
         };
         // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
             (Ok(caller), Ok(command)) => self.run(&caller, job, command).await,
-            (Ok(_), Err(failure)) => Err(failure),
+            (Ok(_), Err(reason)) => Err(Failure::Refused(Refusal::Wrong(reason))),
             (Err(error), _) => Err(Failure::Refused(Refusal::Session(error))),
         };
         (Some(user), result)
@@ -126,16 +130,20 @@ impl<D: Domain> Pipeline<D> {
             user.clone().and_then(|user| outcome(user, message).ok())
         };
         match result {
-            Ok(reply) => {
+            Ok(mut reply) => {
+                let share = reply.take_share();
                 let outcome = Some(Outcome::success(user.unwrap_or_default(), reply));
-                Judged { verdict: Verdict::Done, outcome, word: "done", reason: None }
+                Judged { verdict: Verdict::Done, outcome, word: "done", reason: None, share }
             }
-            Err(Failure::Refused(refusal)) => Judged {
-                verdict: Verdict::Done,
-                outcome: told(Outcome::failure, refusal.message()),
-                word: "refused",
-                reason: Some(refusal.to_string()),
-            },
+            Err(Failure::Refused(refusal)) => {
+                let outcome = told(Outcome::failure, refusal.message());
+                let reason = refusal.to_string();
+                let verdict = match refusal {
+                    Refusal::Wrong(_) => Verdict::Fail(reason.clone()),
+                    Refusal::Session(_) | Refusal::NotFound(_) => Verdict::Done,
+                };
+                Judged { verdict, outcome, word: "refused", reason: Some(reason), share: None }
+            }
             Err(Failure::Retry(reason)) if job.attempt < self.attempts_of(job) => Judged {
                 verdict: Verdict::Retry(
                     job.options.backoff.unwrap_or_else(|| backoff::pause(job.attempt)),
@@ -144,9 +152,11 @@ impl<D: Domain> Pipeline<D> {
                 outcome: None,
                 word: "retry",
                 reason: Some(reason),
+                share: None,
             },
             Err(Failure::Away(reason)) => {
-                Judged { verdict: Verdict::Release, outcome: None, word: "released", reason: Some(reason) }
+                let (verdict, reason) = (Verdict::Release, Some(reason));
+                Judged { verdict, outcome: None, word: "released", reason, share: None }
             }
             Err(Failure::Retry(reason) | Failure::Abort(reason)) => {
                 Judged::buried(reason, told(Outcome::failure, FAILED))
@@ -190,11 +200,14 @@ struct Judged {
     outcome: Option<Outcome>,
     word: &'static str,
     reason: Option<String>,
+    /// The memory set aside for the outcome.
+    share: Option<Share>,
 }
 
 impl Judged {
     fn buried(reason: String, outcome: Option<Outcome>) -> Self {
-        Self { verdict: Verdict::Bury(reason.clone()), outcome, word: "buried", reason: Some(reason) }
+        let verdict = Verdict::Bury(reason.clone());
+        Self { verdict, outcome, word: "buried", reason: Some(reason), share: None }
     }
 }
 
@@ -215,9 +228,9 @@ impl<D: Domain> Handler for Pipeline<D> {
     async fn handle(&self, job: &Job) -> Handled {
         let started = Instant::now();
         let (user, result) = self.attempt(job).await;
-        let Judged { verdict, outcome, word, reason } = self.judge(job, user.clone(), result);
+        let Judged { verdict, outcome, word, reason, share } = self.judge(job, user.clone(), result);
         let report = Report { user, outcome: word, reason, took: started.elapsed() };
-        Handled { verdict, outcome, report }
+        Handled { verdict, outcome, report, share }
     }
 
     fn settled(&self, queue: &'static str, settlement: &Settlement, settled: &Settled) {

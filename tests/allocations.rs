@@ -16,7 +16,7 @@ use octavo::{
 /// What one create allocates from its data to its outcome, beside the store; its token was seen before.
 fn create(image: usize) -> (usize, AllocationInfo) {
     let dir = tempfile::tempdir().unwrap();
-    let domain = Characters::new(Arc::new(EmbeddedStore::new(Embedded::open(dir.path()).unwrap())));
+    let domain = Characters::new(Arc::new(EmbeddedStore::new(Embedded::open(dir.path()).unwrap())), 1 << 20);
     let auth = Auth::new(&"a secret of thirty-two bytes, here".into());
     let token = auth.sign("ada", Duration::from_hours(1)).unwrap();
     auth.verify(&token).unwrap();

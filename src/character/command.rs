@@ -1,12 +1,10 @@
 //! Turns a job's data into a typed [`Command`], and back; every wrong field is named.
 
 use super::{filter::CharacterFilter, model::Changes, text::Text};
-use crate::{
-    json::Json,
-    pipeline::{FieldError, Invalid, Request},
-};
+use crate::pipeline::{FieldError, Invalid, Request};
 use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// What a job asks for.
 #[derive(Debug, PartialEq)]
@@ -34,7 +32,7 @@ pub struct NewCharacter {
 /// The data of a job of any of the four queues, as received.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-struct Data {
+struct Data<'a> {
     id: Text,
     token: Text,
     name: Text,
@@ -44,7 +42,8 @@ struct Data {
     image_real: Text,
     #[serde(rename = "Id_Character")]
     id_character: Text,
-    filter: Option<Json>,
+    #[serde(borrow)]
+    filter: Option<&'a RawValue>,
 }
 
 /// Parses the data of a job of `queue`.
@@ -56,7 +55,7 @@ pub(super) fn parse(queue: &str, data: &[u8]) -> Result<Request<Command>, Invali
     if data.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(Invalid::data("must be a JSON object"));
     }
-    let mut data: Data =
+    let mut data: Data<'_> =
         serde_json::from_slice(data).map_err(|error| Invalid::data(format!("is not valid JSON: {error}")))?;
     let mut fields = Fields::default();
     let id = fields.optional("Id", std::mem::take(&mut data.id));
@@ -71,7 +70,7 @@ pub(super) fn parse(queue: &str, data: &[u8]) -> Result<Request<Command>, Invali
     }
 }
 
-fn command(queue: &str, data: Data, fields: &mut Fields) -> Option<Command> {
+fn command(queue: &str, data: Data<'_>, fields: &mut Fields) -> Option<Command> {
     match queue {
         "Create_Character" => {
             let name = fields.required("Name", data.name);

@@ -3,14 +3,24 @@
 //! Allowed are `_id`, `Name`, `Description` and `User_Id`, each equal to a string, `{"$eq": …}` or `{"$in": […]}`.
 //! Everything else in MongoDB's language is refused.
 
+use std::fmt;
+
 use mongodb::bson::oid::ObjectId;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
-use crate::{json::Json, pipeline::FieldError};
+use crate::pipeline::FieldError;
 
+/// The longest text of a filter, in bytes: a hundred ids of 24 digits have 3 kB.
+const MAX_BYTES: usize = 64 << 10;
+
+/// The most strings after `$in`.
 const MAX_VALUES: usize = 100;
 
+/// The most mistakes that are told.
 const MAX_ERRORS: usize = 20;
 
 /// Conditions that must all hold. Whose characters are read is not one of them: always the caller's.
@@ -35,6 +45,17 @@ pub enum Field {
     User,
 }
 
+impl Condition {
+    /// The name of its field in the collection.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Id(_) => "_id",
+            Self::Text(field, _) => field.name(),
+        }
+    }
+}
+
 impl Field {
     /// Its name in the collection.
     #[must_use]
@@ -48,28 +69,59 @@ impl Field {
 }
 
 impl CharacterFilter {
-    /// Checks a filter as browsers build it.
+    /// Checks a filter as browsers build it; no filter selects all.
     ///
     /// # Errors
     /// The fields that are not allowed, as `Filter.<field>`; only the first few if there are very many.
-    pub(super) fn parse(filter: Option<Json>) -> Result<Self, Vec<FieldError>> {
-        let Some(Json(filter)) = filter else { return Ok(Self::default()) };
-        let Value::Object(fields) = filter else {
-            return Err(vec![FieldError::new("Filter", "must be an object")]);
-        };
-        let (mut conditions, mut wrong) = (Vec::new(), Vec::new());
-        for (field, value) in fields {
-            match condition(&field, value) {
-                Ok(condition) => conditions.push(condition),
-                Err(error) if wrong.len() < MAX_ERRORS => wrong.push(error),
-                Err(_) => break,
-            }
+    pub(super) fn parse(filter: Option<&RawValue>) -> Result<Self, Vec<FieldError>> {
+        let Some(filter) = filter.map(RawValue::get) else { return Ok(Self::default()) };
+        let wrong = |message: String| vec![FieldError::new("Filter", message)];
+        if filter.len() > MAX_BYTES {
+            return Err(wrong(format!("must not be longer than {MAX_BYTES} bytes, is {}", filter.len())));
         }
-        if wrong.is_empty() { Ok(Self(conditions)) } else { Err(wrong) }
+        if !filter.starts_with('{') {
+            return Err(wrong("must be an object".to_owned()));
+        }
+        let checked = serde_json::from_str(filter);
+        let Checked(checked) = checked.map_err(|error| wrong(format!("is not valid JSON: {error}")))?;
+        checked
     }
 }
 
-fn condition(field: &str, value: Value) -> Result<Condition, FieldError> {
+/// A filter read in one pass, without a tree of what it should not contain; or the mistakes in it.
+struct Checked(Result<CharacterFilter, Vec<FieldError>>);
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Checked;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Checked, A::Error> {
+                let (mut conditions, mut wrong) = (Vec::<Condition>::new(), Vec::new());
+                while wrong.len() < MAX_ERRORS
+                    && let Some(field) = map.next_key::<String>()?
+                {
+                    match condition(&field, map.next_value::<&RawValue>()?) {
+                        Ok(new) => {
+                            // Of a field that is there twice, the last one counts, as in any map.
+                            conditions.retain(|condition| condition.field() != new.field());
+                            conditions.push(new);
+                        }
+                        Err(error) => wrong.push(error),
+                    }
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Checked(if wrong.is_empty() { Ok(CharacterFilter(conditions)) } else { Err(wrong) }))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+fn condition(field: &str, value: &RawValue) -> Result<Condition, FieldError> {
     let wrong = |message: &str| FieldError::new(format!("Filter.{field}"), message);
     let text = match field {
         "_id" => None,
@@ -78,7 +130,7 @@ fn condition(field: &str, value: Value) -> Result<Condition, FieldError> {
         "User_Id" => Some(Field::User),
         _ => return Err(wrong("is not allowed; _id, Name, Description and User_Id are")),
     };
-    let values = values(value)
+    let values = values(value.get())
         .ok_or_else(|| wrong("must be a string, {\"$eq\": string} or {\"$in\": [up to 100 strings]}"))?;
     if let Some(text) = text {
         return Ok(Condition::Text(text, values));
@@ -87,13 +139,7 @@ fn condition(field: &str, value: Value) -> Result<Condition, FieldError> {
     ids.map(Condition::Id).map_err(|_| wrong("must be 24 hexadecimal digits"))
 }
 
-fn values(value: Value) -> Option<Vec<String>> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Values {
-        One(String),
-        Operator(Operator),
-    }
+fn values(value: &str) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     enum Operator {
         #[serde(rename = "$eq")]
@@ -101,9 +147,12 @@ fn values(value: Value) -> Option<Vec<String>> {
         #[serde(rename = "$in")]
         In(Vec<String>),
     }
-    match serde_json::from_value(value).ok()? {
-        Values::One(value) | Values::Operator(Operator::Eq(value)) => Some(vec![value]),
-        Values::Operator(Operator::In(values)) => (values.len() <= MAX_VALUES).then_some(values),
+    if value.starts_with('"') {
+        return serde_json::from_str(value).ok().map(|value| vec![value]);
+    }
+    match serde_json::from_str(value).ok()? {
+        Operator::Eq(value) => Some(vec![value]),
+        Operator::In(values) => (values.len() <= MAX_VALUES).then_some(values),
     }
 }
 
@@ -166,16 +215,37 @@ mod tests {
     #[test]
     fn a_filter_that_would_overflow_the_stack_is_refused() {
         let nested = crate::json::tests::nested();
-        assert_eq!(parse(&format!(r#"{{"Name": {nested}}}"#)), Err("Filter.Name".to_owned()));
+        assert_eq!(parse(&format!(r#"{{"Name": {nested}}}"#)), Err("Filter".to_owned()));
         assert_eq!(parse(&nested), Err("Filter".to_owned()));
+    }
+
+    fn mistakes(json: &str) -> Vec<String> {
+        let wrong = CharacterFilter::parse(Some(serde_json::from_str(json).unwrap())).unwrap_err();
+        wrong.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn every_wrong_field_is_named_and_long_names_are_cut() {
-        let filter = serde_json::json!({ "$where": 1, "$or": 2, "Name": "Aria", "x".repeat(10_000): 3 });
-        let wrong = CharacterFilter::parse(Some(Json(filter))).unwrap_err();
+        let long = "x".repeat(10_000);
+        let wrong = mistakes(&format!(r#"{{"$where": 1, "$or": 2, "Name": "Aria", "{long}": 3}}"#));
         assert_eq!(wrong.len(), 3);
-        assert!(wrong.iter().all(|error| error.field.len() < 200));
+        assert!(wrong.iter().all(|error| error.len() < 200), "{wrong:?}");
+    }
+
+    #[test]
+    fn the_first_mistakes_are_told_and_a_filter_has_an_end() {
+        let fields = |count| (0..count).map(|n| format!(r#""f{n}": [[{{}}]]"#)).collect::<Vec<_>>().join(",");
+        assert_eq!(mistakes(&format!("{{{}}}", fields(1000))).len(), MAX_ERRORS);
+        assert_eq!(mistakes(r#"{"Name": "a", "Name": ["\ud800"]}"#).len(), 1);
+        let [long] = &mistakes(&format!("{{{}}}", fields(10_000)))[..] else { panic!("one mistake") };
+        assert!(long.starts_with("Filter must not be longer than 65536 bytes"), "{long}");
+        let deep = format!(r#"{{"Name": {}{}}}"#, "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(parse(&deep), Err("Filter.Name".to_owned()));
+    }
+
+    #[test]
+    fn of_a_field_that_is_there_twice_the_last_one_counts() {
+        assert_eq!(parse(r#"{"Name": "a", "Name": "b"}"#), parse(r#"{"Name": "b"}"#));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::{
     auth::Caller,
+    budget::Budget,
     outcome::{Failure, Reply},
     pipeline::{Domain, Invalid, Request},
     queue::Origin,
@@ -25,13 +26,14 @@ pub const QUEUES: [&str; 4] = ["Create_Character", "Read_Character", "Update_Cha
 /// The domain: its store, and the [`Domain`] implementation on it.
 pub struct Characters {
     store: Arc<dyn Store>,
+    answers: Budget,
 }
 
 impl Characters {
-    /// The domain on `store`.
+    /// The domain on `store`, whose large answers take `bytes` at a time.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+    pub fn new(store: Arc<dyn Store>, bytes: usize) -> Self {
+        Self { store, answers: Budget::new(bytes) }
     }
 }
 
@@ -52,7 +54,7 @@ impl Domain for Characters {
     }
 
     async fn run(&self, caller: &Caller, origin: &Origin<'_>, command: Command) -> Result<Reply, Failure> {
-        service::run(&*self.store, caller, origin, command).await
+        service::run((&*self.store, &self.answers), caller, origin, command).await
     }
 
     async fn probe(&self) -> Result<(), String> {

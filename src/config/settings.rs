@@ -69,6 +69,8 @@ pub struct Queue {
     pub concurrency: usize,
     /// The bytes of job data after which a claim takes no more jobs.
     pub claim_bytes: usize,
+    /// The bytes of job data and of answers that are in work at a time, over all queues.
+    pub work_bytes: usize,
     /// How long a claimed job stays ours unless the lease is renewed.
     #[serde(rename = "lease_seconds", deserialize_with = "seconds")]
     pub lease: Duration,
@@ -87,6 +89,17 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// The part of [`Queue::work_bytes`] for the data of claimed jobs. A job that has its data waits for room for its answer,
+    /// but never the other way round; with one budget for both, all of it could go to jobs that wait.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.work_bytes / 2
+    }
+
+    /// The part of it for answers.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.work_bytes - self.data_bytes()
+    }
+
     /// How many connections to MongoDB are of use: one for each read that goes alone, in two queues, ours and Bull's; but
     /// more than a few dozen do not make the server faster.
     #[must_use]
@@ -145,7 +158,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Checks what types cannot express; `None` when it is unclear which storage is meant.
-    pub(super) fn check(self, mistakes: &mut Vec<String>) -> Option<Config> {
+    pub(super) fn check(mut self, mistakes: &mut Vec<String>) -> Option<Config> {
         let mut within = |name: &str, value: usize, most: usize| {
             if value == 0 || value > most {
                 mistakes.push(format!("{name}: is {value}, must be from 1 to {most}"));
@@ -153,6 +166,7 @@ impl Settings {
         };
         within("OCTAVO__QUEUE__CONCURRENCY", self.queue.concurrency, 10_000);
         within("OCTAVO__QUEUE__CLAIM_BYTES", self.queue.claim_bytes, 1 << 30);
+        within("OCTAVO__QUEUE__WORK_BYTES", self.queue.work_bytes, 4 << 30);
         within("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize, 1000);
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
@@ -169,6 +183,7 @@ impl Settings {
         if self.server.write_timeout.is_zero() {
             mistakes.push("OCTAVO__SERVER__WRITE_TIMEOUT_SECONDS: must be at least 1".to_owned());
         }
+        self.queue.claim_bytes = self.queue.claim_bytes.min(self.queue.data_bytes().max(1));
         if self.socket.buffer < 8 {
             mistakes
                 .push("OCTAVO__SOCKET__BUFFER: must be at least 8, since a handshake takes some".to_owned());

@@ -21,6 +21,7 @@ use serde_json::{error::Category, value::RawValue};
 use super::{Route, bearer::Bearer, body, limits::Held, once, problem::Problem};
 use crate::{
     auth::Caller,
+    heavy,
     pipeline::{FieldError, Rejected, brief},
     queue::{Look, OnceKey, Pushed, State as JobState},
 };
@@ -54,7 +55,8 @@ pub(super) async fn create(
         }
     };
     let (body, _held) = receive(&state, bearer.caller(), body).await?;
-    let Asked { route, queue, data, key } = admit(&state, &bearer, key.as_deref(), &body)?;
+    let admit = || admit(&state, &bearer, key.as_deref(), &body);
+    let Asked { route, queue, data, key } = heavy::beside(body.len(), admit).await?;
     let pushed = match key {
         Some(key) => route.inbox.push_once(data, &key).await?,
         None => Pushed::Added(route.inbox.push(data).await?),
@@ -262,7 +264,8 @@ async fn look(state: &super::State, caller: &Caller, id: &str) -> Result<(Status
         let bytes = outcome.as_ref().map_or(0, |outcome| outcome.profile.get().len());
         let owner = match (&outcome, data) {
             (Some(outcome), _) => Some(outcome.user.clone()),
-            (None, data) => data.and_then(|data| route.intake.owner(queue, &data)),
+            (None, Some(data)) => heavy::beside(data.len(), || route.intake.owner(queue, &data)).await,
+            (None, None) => None,
         };
         if owner.as_deref() == Some(caller.user()) {
             let (id, outcome) = (id.to_owned(), outcome.map(|outcome| outcome.profile));

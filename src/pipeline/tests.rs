@@ -23,7 +23,14 @@ impl Domain for Odd {
     fn parse(&self, _: &str, data: &[u8]) -> Result<Request<String>, Invalid> {
         let command = String::from_utf8_lossy(data).into_owned();
         assert!(!command.contains("panic in parse"), "as asked");
-        let token = auth().sign("u1", Duration::from_mins(1)).ok();
+        let (id, token) = (Some("u1".to_owned()), auth().sign("u1", Duration::from_mins(1)).ok());
+        let fields = vec![FieldError::new("do", "is wrong")];
+        match command.as_str() {
+            "wrong" => return Err(Invalid { id, token, fields }),
+            "wrong, unproven" => return Err(Invalid { id, token: None, fields }),
+            "wrong, of nobody" => return Err(Invalid { id: None, token, fields }),
+            _ => {}
+        }
         Ok(Request { id: Some("u1".to_owned()), token, command })
     }
 
@@ -66,7 +73,7 @@ fn pipeline(dir: &TempDir, away: bool) -> Pipeline<Odd> {
         Arc::clone(&metrics),
         &config,
         (&["odd"], Arc::new(log)),
-        &Process::default(),
+        &Process::new(&config.queue),
     );
     let limits = config::Queue { attempts: 3, ..config.queue };
     Pipeline::new(Odd { away: AtomicBool::new(away) }, auth, notifier, metrics, &limits)
@@ -99,6 +106,18 @@ async fn a_panic_in_the_parser_too_costs_one_job_and_its_user_hears() {
     let (verdict, told) = verdict(SPOILT, 1, Options::default()).await;
     assert!(matches!(verdict, Verdict::Bury(_)), "{verdict:?}");
     assert_eq!(told.unwrap(), r#"{"Message":"Error processing job","Status":false}"#);
+}
+
+#[tokio::test]
+async fn wrong_data_fails_without_a_letter_unless_nobody_can_be_told() {
+    const FAILED: &str = r#"{"Message":"Error processing job","Status":false}"#;
+    let (proven, told) = verdict("wrong", 1, Options::default()).await;
+    assert!(matches!(proven, Verdict::Fail(reason) if reason == "do is wrong"));
+    assert_eq!(told.unwrap(), FAILED);
+    let (unproven, told) = verdict("wrong, unproven", 1, Options::default()).await;
+    assert!(matches!(unproven, Verdict::Done) && told.unwrap().contains("Session expired"));
+    let (of_nobody, told) = verdict("wrong, of nobody", 1, Options::default()).await;
+    assert!(matches!(of_nobody, Verdict::Bury(reason) if reason == "do is wrong") && told.is_none());
 }
 
 #[tokio::test]

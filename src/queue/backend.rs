@@ -16,14 +16,17 @@ use apalis_core::{
 use tokio::sync::mpsc;
 use tower_layer::Identity;
 
+use crate::budget::Share;
+
 use super::{Job, held::Holding, slots::Slot, worker::Pass};
 
-/// A claimed job, with its lease, its slot, and its pass through the gate: dropping this releases them all.
+/// A claimed job, with its lease, its slot, its pass through the gate, and its share of the memory: dropping this releases them all.
 pub struct Claimed {
     pub(super) job: Job,
     pub(super) _holding: Holding,
     pub(super) slot: Slot,
     pub(super) _pass: Arc<Pass>,
+    pub(super) _share: Share,
 }
 
 /// The receiving end of a claim loop. Once the loop has ended and everything it claimed has been handed over, the

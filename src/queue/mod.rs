@@ -74,6 +74,8 @@ pub enum Verdict {
     Retry(Duration, String),
     /// It will not be tried again, for this reason: a dead letter.
     Bury(String),
+    /// It has failed for this reason, which only its user can mend: nothing is kept for an operator.
+    Fail(String),
     /// It was not finished, through no fault of its own: back to the front of the queue, no attempt counted.
     Release,
 }

@@ -21,7 +21,12 @@ use super::{
     settler::{self, Settler},
     slots::Slots,
 };
-use crate::{backoff::Backoff, outcome::Outcome, tasks::Tasks};
+use crate::{
+    backoff::Backoff,
+    budget::{Budget, Share},
+    outcome::Outcome,
+    tasks::Tasks,
+};
 
 /// The most jobs in one claim.
 pub(super) const BATCH: usize = 100;
@@ -65,6 +70,8 @@ pub struct Handled {
     pub outcome: Option<Outcome>,
     /// What is reported about it afterwards.
     pub report: Report,
+    /// The memory set aside for the outcome, until it is settled.
+    pub(crate) share: Option<Share>,
 }
 
 /// What is reported about a job when it is settled.
@@ -81,7 +88,7 @@ pub struct Report {
 }
 
 /// What all queues of a process share.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Process {
     /// What runs in the background.
     pub tasks: Tasks,
@@ -91,6 +98,8 @@ pub struct Process {
     pub end: CancellationToken,
     /// Shared by batches of jobs; a suspect holds it alone.
     gate: Arc<RwLock<()>>,
+    /// The bytes of the data of claimed jobs.
+    data: Budget,
 }
 
 /// A job's pass through the gate.
@@ -100,6 +109,18 @@ pub(super) enum Pass {
 }
 
 impl Process {
+    /// A process whose claimed jobs have as much data as `config` allows.
+    #[must_use]
+    pub fn new(config: &crate::config::Queue) -> Self {
+        Self {
+            tasks: Tasks::default(),
+            stop: CancellationToken::new(),
+            end: CancellationToken::new(),
+            gate: Arc::default(),
+            data: Budget::new(config.data_bytes()),
+        }
+    }
+
     async fn pass(&self, alone: bool) -> Arc<Pass> {
         let gate = Arc::clone(&self.gate);
         Arc::new(if alone {
@@ -117,6 +138,7 @@ pub struct Consumer {
     held: Arc<Held>,
     slots: Arc<Slots>,
     settler: Settler,
+    claim_bytes: usize,
     process: Process,
 }
 
@@ -137,7 +159,8 @@ impl Consumer {
         let keeping = keep(Arc::clone(&queue), Arc::clone(&held), config.lease);
         process.tasks.spawn("keep leases", process.end.clone().run_until_cancelled_owned(keeping).map(drop));
         let slots = Slots::new(config.concurrency, config.claim_bytes);
-        Arc::new(Self { queue, handler, held, slots, settler, process: process.clone() })
+        let claim_bytes = config.claim_bytes;
+        Arc::new(Self { queue, handler, held, slots, settler, claim_bytes, process: process.clone() })
     }
 
     /// Registers a worker for this queue that claims until the process's `stop`.
@@ -158,11 +181,13 @@ impl Consumer {
     }
 
     async fn run(&self, claimed: Claimed) {
-        let Claimed { job, slot, _holding, _pass } = claimed;
-        let Handled { verdict, outcome, report } = self.handler.handle(&job).await;
+        let Claimed { job, slot, _holding, _pass, _share } = claimed;
+        let Handled { verdict, outcome, report, share } = self.handler.handle(&job).await;
         let (id, lease) = (job.id.clone(), Lease::clone(&job.lease));
         let settlement = Settlement { id, lease, verdict, options: job.options, outcome };
         let settled = self.settler.settle(settlement, slot).await;
+        // The outcome is on its way, and no longer in memory.
+        drop(share);
         self.handler.ended(&settled, &job, report);
     }
 
@@ -239,10 +264,11 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
             (
                 consumer.slots.room(backlog).await,
                 consumer.process.pass(alone).await,
+                consumer.process.data.take(consumer.claim_bytes).await,
                 consumer.handler.ready().await,
             )
         };
-        let Some((free, pass, most)) = stop.run_until_cancelled(ready).await else { return };
+        let Some((free, pass, mut data, most)) = stop.run_until_cancelled(ready).await else { return };
         let max = max.min(free).min(most);
         let owed = if alone || in_order { 0 } else { share + max };
         let room = Room { jobs: max, newest: owed / ONE_IN, alone };
@@ -258,15 +284,17 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
         }
         let idle = claim.jobs.is_empty() && !claim.suspect;
         backlog = claim.jobs.len() == max;
+        data.shrink_to(claim.jobs.iter().map(|job| job.data.len()).sum());
         for job in claim.jobs {
             let slot = consumer.slots.take(job.data.len());
             let holding = Arc::clone(&consumer.held).hold(&job);
-            let claimed = Claimed { job, slot, _holding: holding, _pass: Arc::clone(&pass) };
+            let share = data.split(job.data.len());
+            let claimed = Claimed { job, slot, _holding: holding, _pass: Arc::clone(&pass), _share: share };
             if jobs.send(claimed).await.is_err() {
                 return;
             }
         }
-        drop(pass);
+        drop((pass, data));
         if idle && stop.run_until_cancelled(consumer.idle(claim.next_due)).await.is_none() {
             return;
         }

@@ -293,6 +293,21 @@ async fn letters_are_forgotten_when_their_time_is_up(at: &Fixture) {
 }
 
 #[tokio::test]
+async fn a_job_of_bull_that_failed_through_its_users_fault_has_its_reason_and_no_letter() {
+    let at = on_bull(LONG).await;
+    let Producer::Bull(redis, prefix) = &at.producer else { panic!("not Bull") };
+    let mut redis = redis.clone();
+    let id = at.push("{}").await;
+    let job = at.claim().await;
+    at.settle(&job, Verdict::Fail("no good".to_owned())).await;
+    let fields: (String, u32) =
+        redis.hmget(format!("{prefix}{id}"), &["failedReason", "attemptsMade"]).await.unwrap();
+    assert_eq!(fields, ("no good".to_owned(), 1));
+    assert_eq!(redis.zrange::<_, Vec<String>>(format!("{prefix}failed"), 0, -1).await.unwrap(), [id]);
+    assert_eq!((at.all().await, at.counts().await.dead), (vec![], 0));
+}
+
+#[tokio::test]
 async fn a_letter_outlives_what_bull_keeps_and_is_a_job_of_bull_again() {
     let at = on_bull(LONG).await;
     let Producer::Bull(redis, prefix) = &at.producer else { panic!("not Bull") };

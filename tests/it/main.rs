@@ -4,6 +4,7 @@
 
 mod app;
 mod batches;
+mod collations;
 mod connection;
 mod cut_off;
 mod effects;

@@ -144,6 +144,7 @@ on_every_inbox! {
     a_done_job_leaves_nothing_but_its_outcome(super::LONG);
     an_outcome_comes_with_its_lease_only(super::SHORT);
     a_buried_job_is_kept_and_not_claimed(super::LONG);
+    a_job_that_failed_through_its_users_fault_is_over_and_leaves_no_letter(super::LONG);
     a_job_that_waits_for_its_time_is_delayed(super::LONG);
     an_unknown_job_is_not_found(super::LONG);
 }
@@ -237,6 +238,16 @@ async fn a_buried_job_is_kept_and_not_claimed(queue: &Fixture) {
     assert_eq!((look.state, look.data.is_some(), look.outcome.is_some()), (State::Failed, true, true));
     assert!(claim(queue, 1).await.jobs.is_empty());
     assert_eq!(queue.counts().await.unwrap(), Counts { dead: 1, ..Counts::default() });
+}
+
+async fn a_job_that_failed_through_its_users_fault_is_over_and_leaves_no_letter(queue: &Fixture) {
+    let id = push_one(queue).await;
+    let job = claim_one(queue).await;
+    assert!(settle(queue, &job, Verdict::Fail("no good".to_owned()), Some("u1")).await);
+    let look = queue.inbox().look(&id).await.unwrap().unwrap();
+    assert_eq!((look.state, look.data.is_some(), look.outcome.is_some()), (State::Done, false, true));
+    assert!(claim(queue, 1).await.jobs.is_empty());
+    assert_eq!(queue.counts().await.unwrap(), Counts::default());
 }
 
 async fn a_job_that_waits_for_its_time_is_delayed(queue: &Fixture) {

@@ -8,7 +8,7 @@ use octavo::{
         Store,
         filter::{CharacterFilter, Condition, Field},
         model::{Changes, Character},
-        store::{EmbeddedStore, MongoStore, StoreError},
+        store::{EmbeddedStore, Found, MongoStore, SMALL, StoreError, Wanted},
     },
     config::{Config, Storage},
     embedded::Embedded,
@@ -40,11 +40,16 @@ on_every_store! {
     an_update_changes_what_it_names;
     nobody_changes_or_deletes_anothers_character;
     a_deleted_character_is_gone;
+    a_large_character_is_its_size_until_it_is_wanted;
+    a_character_that_would_be_too_large_is_refused_and_what_is_there_stays;
     a_store_answers;
 }
 
 /// For a first run, within the time in which there is no other.
 pub const ALONE: DateTime = DateTime::MAX;
+
+/// Three small characters.
+pub const ALL: Wanted = Wanted { limit: 3, bytes: SMALL };
 
 pub async fn mongo(config: &Config) -> MongoStore {
     let Storage::Servers { mongodb, .. } = &config.storage else { panic!("no MongoDB") };
@@ -70,7 +75,8 @@ pub fn character(user: &str, name: &str, at: i64) -> Character {
 }
 
 pub async fn newest(store: &dyn Store, user: &str, conditions: Vec<Condition>) -> Vec<Character> {
-    store.newest(&caller(user), &CharacterFilter(conditions), 3).await.unwrap()
+    let found = store.newest(&caller(user), &CharacterFilter(conditions), ALL).await.unwrap();
+    found.into_iter().map(|found| found.whole().unwrap()).collect()
 }
 
 pub fn names(characters: &[Character]) -> Vec<&str> {
@@ -142,6 +148,54 @@ async fn a_deleted_character_is_gone(store: &dyn Store) {
     assert!(newest(store, "u1", vec![]).await.is_empty());
 }
 
+async fn a_large_character_is_its_size_until_it_is_wanted(store: &dyn Store) {
+    let image = "x".repeat(10 * SMALL);
+    let large = Character { image, ..character("u1", "large", 2) };
+    let (small, other) = (character("u1", "small", 1), character("u2", "small", 1));
+    for character in [&large, &small, &other] {
+        store.create(character.clone(), ALONE).await.unwrap();
+    }
+    let (filter, u1) = (CharacterFilter::default(), caller("u1"));
+    let found = store.newest(&u1, &filter, ALL).await.unwrap();
+    let [Found::Large { id, bytes }, Found::Whole(second)] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((*id, second), (large.id, &small));
+    assert!((10 * SMALL..11 * SMALL).contains(bytes), "{bytes}");
+    // Together with others, as well as alone.
+    let wanted = |bytes| Wanted { limit: 3, bytes };
+    let u2 = caller("u2");
+    let (all, of_other) =
+        tokio::join!(store.newest(&u1, &filter, wanted(*bytes)), store.newest(&u2, &filter, ALL));
+    assert_eq!(all.unwrap(), [Found::Whole(large), Found::Whole(small)]);
+    assert_eq!(of_other.unwrap(), [Found::Whole(other)]);
+    let less = store.newest(&u1, &filter, wanted(bytes - 1)).await.unwrap();
+    assert!(matches!(less[..], [Found::Large { .. }, Found::Whole(_)]), "{less:?}");
+}
+
+async fn a_character_that_would_be_too_large_is_refused_and_what_is_there_stays(store: &dyn Store) {
+    let half = "x".repeat(9 << 20);
+    let aria = Character { image: half.clone(), ..character("u1", "Aria", 0) };
+    store.create(aria.clone(), ALONE).await.unwrap();
+    let large = |image: &str, image_real: &str| Character {
+        image: image.to_owned(),
+        image_real: image_real.to_owned(),
+        ..character("u1", "large", 1)
+    };
+    for refused in [large(&half, &half), large(&"x".repeat(17 << 20), "")] {
+        let created = store.create(refused, ALONE).await;
+        assert!(matches!(created, Err(StoreError::TooLarge)), "{created:?}");
+    }
+    for (name, image_real) in
+        [(None, half), (None, "x".repeat(17 << 20)), (Some("n".repeat(16 << 20)), "y".into())]
+    {
+        let changes = Changes { name, image_real: Some(image_real), ..Changes::default() };
+        let updated = store.update(&caller("u1"), aria.id, changes, DateTime::now(), ObjectId::new()).await;
+        assert!(matches!(updated, Err(StoreError::TooLarge)), "{updated:?}");
+    }
+    let all = Wanted { limit: 3, bytes: 16 << 20 };
+    let found = store.newest(&caller("u1"), &CharacterFilter::default(), all).await.unwrap();
+    assert!(found == [Found::Whole(aria)], "it is as it was");
+}
+
 async fn a_store_answers(store: &dyn Store) {
     store.ping().await.unwrap();
 }
@@ -183,12 +237,4 @@ async fn a_read_uses_the_index() {
         doc! { "find": "Characters", "filter": { "User_Id": "u1" }, "sort": { "createdAt": -1, "_id": -1 } };
     let plan = database_of(&config).await.run_command(doc! { "explain": find }).await.unwrap().to_string();
     assert!(plan.contains("IXSCAN") && !plan.contains("\"SORT\""), "{plan}");
-}
-
-#[tokio::test]
-async fn a_document_that_is_too_large_is_refused_and_not_tried_again() {
-    let config = servers(&[]);
-    let large = Character { image: "x".repeat(17_000_000), ..character("u1", "Aria", 0) };
-    let refused = mongo(&config).await.create(large, ALONE).await;
-    assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
 }

@@ -84,6 +84,7 @@ pub fn limits(prefix: &str, lease: Duration) -> config::Queue {
         prefix: prefix.to_owned(),
         concurrency: 8,
         claim_bytes: 1_500_000,
+        work_bytes: 64 << 20,
         lease,
         attempts: 3,
         max_crashes: 3,

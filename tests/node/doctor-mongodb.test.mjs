@@ -57,10 +57,30 @@ describe('octavo doctor, MongoDB', () => {
             await characters.insertOne({ Name: 'Isolde' });
             await characters.createIndex({ createdAt: -1, User_Id: 1 });
             const missing = await examine(t, { mongodb });
-            missing.says('mongodb.index', 'warning', /missing, with 1 characters/, /createIndex\(\{ "User_Id": 1, "createdAt": -1, "_id": -1 \}\)/);
+            missing.says('mongodb.index', 'warning', /missing, with 1 characters/, /createIndex\(\{ "User_Id": 1, "createdAt": -1, "_id": -1 \}, /);
             await characters.createIndex({ User_Id: 1.0, createdAt: new Int32(-1), _id: -1 });
         });
         (await examine(t, { mongodb })).says('mongodb.index', 'ok', /has it/);
+    });
+
+    test('a collection that was made with a collation, whose index serves no read', async (t) => {
+        const { port } = await startMongod(t);
+        const mongodb = `mongodb://127.0.0.1:${port}/storybang`;
+        await withMongo(port, async (client) => {
+            const database = client.db('storybang');
+            await database.createCollection('Octavo_Deleted');
+            const plain = await examine(t, { mongodb });
+            assert.ok(!plain.stdout.includes('mongodb.collation'));
+            const characters = await database.createCollection('Characters', { collation: { locale: 'es', strength: 1 } });
+            await characters.insertOne({ Name: 'Isolde' });
+            await characters.createIndex({ User_Id: 1, createdAt: -1, _id: -1 });
+            const report = await examine(t, { mongodb });
+            report.says('mongodb.collation', 'warning', /made with a collation: Characters \(es\)/, /locale: "simple"/);
+            report.says('mongodb.index', 'warning', /missing/, /simple/);
+            const exact = { collation: { locale: 'simple' }, name: 'octavo_newest_first' };
+            await characters.createIndex({ User_Id: 1, createdAt: -1, _id: -1 }, exact);
+            (await examine(t, { mongodb })).says('mongodb.index', 'ok', /has it/);
+        });
     });
 
     test('a user of MongoDB that may not write, and one that may', async (t) => {

@@ -49,7 +49,9 @@ const FAILING_READS = Object.fromEntries(
         'an operator': [{ User_Id: { $gt: '' } }, /Filter\.User_Id/],
         'another user': [{ Description: { $regex: BODY } }, /Filter\.Description/],
         'a list': [[BODY], /Filter/],
-        'deep': [JSON.parse(`${'[{"Name":'.repeat(1_000)}7${'}]'.repeat(1_000)}`), /not valid JSON/],
+        'deep': [JSON.parse(`${'[{"Name":'.repeat(1_000)}7${'}]'.repeat(1_000)}`), /Filter must be an object/],
+        'long': [Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`field${n}`, BODY])), /Filter must not be longer than 65536 bytes/],
+        'many fields': [Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`field${n}`, 1])), /^(?:Filter\.field\d+ is not allowed; _id, Name, Description and User_Id are(?:; |$)){20}$/],
     }).map(([title, [Filter, reason]]) => [title, [json({ Id: ada.id, Token: ada.token, Filter }), reason]]),
 );
 
@@ -151,6 +153,19 @@ describe('hostile jobs in the layout of Bull', () => {
             await addGood();
             const left = () => Promise.all([redis.llen(queue.toKey('wait')), redis.zcard(queue.toKey('delayed')), redis.llen(queue.toKey('active'))]);
             await eventually(ANSWER_MS, async () => (await left()).every((n) => n === 0) || undefined, () => `not dropped\n${octavo.tail()}`);
+        });
+
+        await t.test('what its user can mend has left no letter', async () => {
+            const letter = (queue, id) => redis.exists(`${octavo.env.OCTAVO__QUEUE__PREFIX}octavo:letter:bull:${queue}:${id}`);
+            const nobodys = /JSON|duplicate|^Id /;
+            for (const [title, [, reason]] of Object.entries(FAILING)) {
+                // Of data whose user cannot be read, nobody hears but an operator.
+                const left = nobodys.test(reason.source) || title === 'deep objects' ? 1 : 0;
+                assert.equal(await letter(QUEUE, title), left, title);
+            }
+            for (const title of Object.keys(FAILING_READS)) {
+                assert.equal(await letter('Read_Character', title), 0, title);
+            }
         });
 
         await t.test('nothing is left, and the process is the same', async () => {

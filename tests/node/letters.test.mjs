@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { MongoClient } from 'mongodb';
 import { Events, LEAVE_NOTHING, queueOf, redisOf } from './bull-queue.mjs';
 import { CREATED, FAILED, bare, character, expiredToken, someone, token, unique, user } from './data.mjs';
 import { MODES, service } from './octavo.mjs';
@@ -9,16 +10,25 @@ import { ANSWER_MS, eventually, within } from './wait.mjs';
 
 const QUEUE = 'Create_Character';
 const LETTERS = '/admin/dead-letters';
-const REASON = 'Name is missing';
+/** What an operator can mend: the rules of a collection that are stricter than the service. */
+const REASON = 'Error code 121: Document failed validation';
 const ADMIN = token({ Id: 'root', role: 'admin' });
 
-/** Data of a create that can never be done. */
+/** Data of a create that MongoDB refuses, once `strict` was called. */
 function wrong({ id, token }) {
-    return { Id: id, Token: token, ...character('Isolde'), Name: undefined };
+    return { Id: id, Token: token, ...character('Refused') };
+}
+
+/** Has MongoDB refuse characters of that name. */
+async function strict(octavo) {
+    const mongo = await MongoClient.connect(octavo.env.MONGODB_URI);
+    await mongo.db().command({ collMod: 'Characters', validator: { Name: { $ne: 'Refused' } } });
+    await mongo.close();
 }
 
 /** Adds jobs to one of Bull's queues that die at once, and leave nothing in Bull; returns them when they have. */
 async function bury(t, octavo, all, opts = LEAVE_NOTHING) {
+    await strict(octavo);
     const queue = await queueOf(t, octavo, QUEUE);
     const events = await Events.of(queue);
     const jobs = await Promise.all(all.map((data) => queue.add(data, opts)));
@@ -52,7 +62,7 @@ describe('dead letters of Bull', () => {
         const { queue, jobs: [job] } = await bury(t, octavo, [{ ...wrong(ada), Image: 'x'.repeat(700_000) }]);
         assert.equal(await queue.getJob(job.id), null);
 
-        const { letters } = await list(octavo, { queue: QUEUE, reason: 'NAME is' });
+        const { letters } = await list(octavo, { queue: QUEUE, reason: 'document FAILED' });
         const { bytes, died_at, created_at, claimed_at, ...letter } = letters.find(({ id, layout }) => id === job.id && layout === 'bull');
         assert.deepEqual(letter, { layout: 'bull', queue: QUEUE, id: job.id, reason: REASON, last_error: null, attempts: 1, crashes: 0 });
         assert.equal(created_at, new Date(job.timestamp).toISOString());
@@ -128,8 +138,7 @@ describe('dead letters of Bull', () => {
         const { jobs: [job] } = await bury(t, octavo, [wrong(someone())]);
         const other = await queueOf(t, octavo, 'Delete_Character');
         const events = await Events.of(other);
-        const { id, token } = someone();
-        await other.add({ Id: id, Token: token }, { ...LEAVE_NOTHING, jobId: job.id });
+        await other.add({ Token: someone().token }, { ...LEAVE_NOTHING, jobId: job.id });
         await events.ended(ANSWER_MS, 1, () => octavo.tail());
         const { code, stderr } = await octavo.run(['jobs', 'show', job.id, '--url', octavo.url]);
         assert.equal(code, 1);
@@ -146,7 +155,7 @@ describe('dead letters that match', () => {
     test('are driven again at a rate, each once, and those that die again are not met twice', async (t) => {
         const { events } = await bury(t, octavo, Array.from({ length: 25 }, () => wrong(someone())));
         const started = Date.now();
-        const done = await jobs(octavo, 'retry', '--all', '--queue', QUEUE, '--reason', 'name is', '--rate', '10', '--json');
+        const done = await jobs(octavo, 'retry', '--all', '--queue', QUEUE, '--reason', 'document failed', '--rate', '10', '--json');
         const took = Date.now() - started;
         assert.deepEqual(done, { driven: 25, in_queue: 0 });
         // The first goes at once, and 24 more at 10 in a second.
@@ -201,8 +210,9 @@ describe('a failed job whose outcome is no longer kept', () => {
 
     test('is over for a request that waits', async (t) => {
         const [redis, ada, id] = [redisOf(t, octavo), someone(), unique()];
-        const name = `${octavo.env.OCTAVO__QUEUE__PREFIX}Read_Character`;
-        await redis.hset(`${name}:data`, id, JSON.stringify({ Id: ada.id, Token: ada.token, Filter: 'everything' }));
+        await strict(octavo);
+        const name = `${octavo.env.OCTAVO__QUEUE__PREFIX}${QUEUE}`;
+        await redis.hset(`${name}:data`, id, JSON.stringify(wrong(ada)));
         await redis.rpush(`${name}:active`, id);
         const look = async (query = '') => (await octavo.request(`/v1/jobs/${id}${query}`, { token: ada.token })).body;
         const forgotten = async () => {
@@ -270,15 +280,16 @@ describe('dead letters of apalis', () => {
         const ada = someone();
         const browser = await octavo.browser(ada);
         // As a Rust producer pushes it.
-        const [id, name] = [unique(), `${octavo.env.OCTAVO__QUEUE__PREFIX}Read_Character`];
-        await redis.hset(`${name}:data`, id, JSON.stringify({ Id: ada.id, Token: ada.token, Filter: 'everything' }));
+        await strict(octavo);
+        const [id, name] = [unique(), `${octavo.env.OCTAVO__QUEUE__PREFIX}${QUEUE}`];
+        await redis.hset(`${name}:data`, id, JSON.stringify(wrong(ada)));
         await redis.rpush(`${name}:active`, id);
 
         const look = async () => (await octavo.request(`/v1/jobs/${id}`, { token: ada.token })).body;
         const failed = async () => ((await look())?.state === 'failed' ? look() : undefined);
         assert.deepEqual(bare((await eventually(ANSWER_MS, failed, () => octavo.tail())).outcome), FAILED);
         const [letter] = (await list(octavo, { id })).letters;
-        assert.deepEqual([letter.layout, letter.reason], ['apalis', 'Filter must be an object']);
+        assert.deepEqual([letter.layout, letter.reason], ['apalis', REASON]);
         assert.equal(await redis.hexists(`${name}:data`, id), 0, 'the letter has all of it');
 
         assert.match(await jobs(octavo, 'retry', id), new RegExp(`job ${id} was retried`));

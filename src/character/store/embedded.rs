@@ -1,10 +1,12 @@
 //! Characters in the embedded file.
 
+use std::iter;
+
 use async_trait::async_trait;
 use mongodb::bson::{DateTime, oid::ObjectId};
-use rusqlite::{Row, ToSql, Transaction, params, params_from_iter, types::Type};
+use rusqlite::{Row, ToSql, Transaction, ffi, params, params_from_iter, types::Type};
 
-use super::{EVIDENCE_KEPT, Store, StoreError};
+use super::{EVIDENCE_KEPT, Found, LARGEST, Store, StoreError, Wanted};
 use crate::{
     auth::Caller,
     character::{
@@ -39,8 +41,9 @@ impl Store for EmbeddedStore {
             let (id, at) =
                 (c.id.to_hex(), (c.created_at.timestamp_millis(), c.updated_at.timestamp_millis()));
             let values = params![id, c.name, c.description, c.image, c.image_real, c.user, at.0, at.1];
-            Ok(tx.prepare_cached(insert)?.execute(values)? == 1
-                || tx.prepare_cached(own)?.exists((&id, &c.user))?)
+            let made = tx.prepare_cached(insert)?.execute(values)? == 1;
+            fits(tx, &id)?;
+            Ok(made || tx.prepare_cached(own)?.exists((&id, &c.user))?)
         };
         if self.0.transaction(work).await? { Ok(()) } else { Err(StoreError::taken()) }
     }
@@ -49,16 +52,21 @@ impl Store for EmbeddedStore {
         &self,
         caller: &Caller,
         filter: &CharacterFilter,
-        limit: u32,
-    ) -> Result<Vec<Character>, StoreError> {
-        let (clause, mut values) = translate(caller, filter);
-        values.push(limit.to_string());
+        wanted: Wanted,
+    ) -> Result<Vec<Found>, StoreError> {
+        let (clause, values) = translate(caller, filter);
+        let (bytes, limit) = (wanted.bytes.to_string(), wanted.limit.to_string());
+        let values: Vec<_> = iter::once(bytes).chain(values).chain([limit]).collect();
+        // The texts of a large one are not even read from the file.
+        let [name, description, image, image_real] = ["Name", "Description", "Image", "Image_Real"]
+            .map(|text| format!("CASE WHEN {SIZE} <= CAST(?1 AS INTEGER) THEN {text} END"));
         let select = format!(
-            "SELECT _id, Name, Description, Image, Image_Real, User_Id, createdAt, updatedAt FROM Characters
-            WHERE {clause} ORDER BY createdAt DESC, _id DESC LIMIT CAST(? AS INTEGER)"
+            "SELECT _id, {name}, {description}, {image}, {image_real}, User_Id, createdAt, updatedAt, {SIZE}
+            FROM Characters WHERE {clause} ORDER BY createdAt DESC, _id DESC LIMIT CAST(? AS INTEGER)"
         );
         let work = move |tx: &Transaction<'_>| {
-            tx.prepare_cached(&select)?.query_map(params_from_iter(values), character)?.collect()
+            let found = |row: &Row<'_>| found(row, wanted.bytes);
+            tx.prepare_cached(&select)?.query_map(params_from_iter(values), found)?.collect()
         };
         Ok(self.0.transaction(work).await?)
     }
@@ -80,7 +88,9 @@ impl Store for EmbeddedStore {
             let (at, id) = (at.timestamp_millis(), id.to_hex());
             let values =
                 values.iter().map(|value| value as &dyn ToSql).chain([&at as &dyn ToSql, &id, &user]);
-            tx.prepare_cached(&update)?.execute(params_from_iter(values))
+            let updated = tx.prepare_cached(&update)?.execute(params_from_iter(values))?;
+            fits(tx, &id)?;
+            Ok(updated)
         };
         Ok(self.0.transaction(move |tx| once(tx, job, &[job], update)).await?)
     }
@@ -146,12 +156,33 @@ fn translate(caller: &Caller, filter: &CharacterFilter) -> (String, Vec<String>)
     (clauses.join(" AND "), values)
 }
 
-fn character(row: &Row<'_>) -> rusqlite::Result<Character> {
+/// The size of a row's texts in bytes, for which SQLite reads no more than their lengths.
+const SIZE: &str =
+    "(octet_length(Name) + octet_length(Description) + octet_length(Image) + octet_length(Image_Real))";
+
+/// Checks that a character that was just written is not larger than MongoDB would keep.
+fn fits(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<()> {
+    let large = format!("SELECT 1 FROM Characters WHERE _id = ? AND {SIZE} > CAST(? AS INTEGER)");
+    if tx.prepare_cached(&large)?.exists((id, LARGEST.to_string()))? {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_TOOBIG), None));
+    }
+    Ok(())
+}
+
+fn found(row: &Row<'_>, most: usize) -> rusqlite::Result<Found> {
+    let bytes = usize::try_from(row.get::<_, i64>(8)?).unwrap_or_default();
+    Ok(if bytes > most { Found::Large { id: id(row)?, bytes } } else { Found::Whole(character(row)?) })
+}
+
+fn id(row: &Row<'_>) -> rusqlite::Result<ObjectId> {
     let id = row.get_ref(0)?.as_str()?;
-    let id = ObjectId::parse_str(id)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))?;
+    ObjectId::parse_str(id)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))
+}
+
+fn character(row: &Row<'_>) -> rusqlite::Result<Character> {
     Ok(Character {
-        id,
+        id: id(row)?,
         name: row.get(1)?,
         description: row.get(2)?,
         image: row.get(3)?,
@@ -164,6 +195,6 @@ fn character(row: &Row<'_>) -> rusqlite::Result<Character> {
 
 impl From<EmbeddedError> for StoreError {
     fn from(error: EmbeddedError) -> Self {
-        Self::Unavailable(error.to_string())
+        if error.is_too_large() { Self::TooLarge } else { Self::Unavailable(error.to_string()) }
     }
 }

@@ -1,6 +1,7 @@
 //! Characters in MongoDB, in the platform's own collection.
 
 mod batch;
+mod collation;
 mod effects;
 mod error;
 mod gather;
@@ -11,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mongodb::{
-    Client, Collection, IndexModel,
+    Client, Collection,
     bson::{DateTime, Document, doc, oid::ObjectId},
     error::{Error, ErrorKind},
     options::{Acknowledgment, ClientOptions, WriteConcern},
@@ -22,12 +23,13 @@ use tokio::sync::Semaphore;
 
 pub use self::effects::TOMBSTONES;
 use self::{
+    collation::index_newest_first,
     effects::Effects,
     error::{is_transient, is_unreachable},
     reads::{Read, Reads},
     together::Target,
 };
-use super::{Store, StoreError};
+use super::{Found, LARGEST, Store, StoreError, Wanted};
 use crate::{
     auth::Caller,
     backoff::Backoff,
@@ -73,6 +75,9 @@ struct Stored {
     created_at: DateTime,
     #[serde(rename = "updatedAt", default = "epoch")]
     updated_at: DateTime,
+    /// The size of a document that is larger than was wanted, and of which hardly anything else is read.
+    #[serde(rename = "octavo_bytes", default, skip_serializing)]
+    bytes: Option<i32>,
 }
 
 impl MongoStore {
@@ -111,7 +116,7 @@ impl MongoStore {
         let database = client.default_database().ok_or_else(|| Error::custom("the URI names no database"))?;
         let characters = database.collection(COLLECTION);
         let effects = patiently(async || {
-            characters.create_index(IndexModel::builder().keys(Self::newest_first()).build()).await?;
+            index_newest_first(&characters).await?;
             Effects::open(&database, config.timeout).await
         });
         let (effects, reads) = (effects.await?, Reads::new(characters.clone(), config.timeout));
@@ -146,9 +151,9 @@ impl Store for MongoStore {
         &self,
         caller: &Caller,
         filter: &CharacterFilter,
-        limit: u32,
-    ) -> Result<Vec<Character>, StoreError> {
-        let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), limit };
+        wanted: Wanted,
+    ) -> Result<Vec<Found>, StoreError> {
+        let read = Read { user: caller.user().to_owned(), filter: translate(caller, filter), wanted };
         // What may take long must not hold up anybody else.
         let stored = if reads::is_bounded(filter) {
             self.in_time(self.reads.ask(read)).await?
@@ -159,13 +164,14 @@ impl Store for MongoStore {
                 let permit = alone.acquire_owned().await.map_err(Error::custom)?;
                 to_its_end(async move {
                     let _until_it_ends = permit;
-                    reads::find(&characters, &read, patience).await
+                    reads::find(&characters, [&read], patience).await
                 })
                 .await
             };
             self.in_time(find).await?
         };
-        Ok(stored.into_iter().map(Character::from).collect())
+        // The query selects no others; this makes sure of it.
+        Ok(stored.into_iter().filter(|stored| stored.user == caller.user()).map(Found::from).collect())
     }
 
     async fn update(
@@ -182,6 +188,10 @@ impl Store for MongoStore {
             .inspect(|(_, value)| bytes += value.len())
             .map(|(field, value)| (field.to_owned(), value.into()))
             .collect();
+        if bytes > LARGEST + OVERHEAD {
+            // The server would close the connection, which it shares with others.
+            return Err(StoreError::TooLarge);
+        }
         set.insert("updatedAt", at);
         let target = Target { user: caller.user().to_owned(), id, job };
         self.in_time(self.effects.update(target, set, bytes)).await
@@ -260,7 +270,7 @@ fn epoch() -> DateTime {
 
 impl Stored {
     /// The document's approximate size in bytes.
-    fn bytes(&self) -> usize {
+    fn size(&self) -> usize {
         let Self { name, description, image, image_real, user, .. } = self;
         OVERHEAD + [name, description, image, image_real, user].map(String::len).iter().sum::<usize>()
     }
@@ -269,13 +279,16 @@ impl Stored {
 impl From<Character> for Stored {
     fn from(c: Character) -> Self {
         let Character { id, name, description, image, image_real, user, created_at, updated_at } = c;
-        Self { id, name, description, image, image_real, user, created_at, updated_at }
+        Self { id, name, description, image, image_real, user, created_at, updated_at, bytes: None }
     }
 }
 
-impl From<Stored> for Character {
+impl From<Stored> for Found {
     fn from(s: Stored) -> Self {
-        let Stored { id, name, description, image, image_real, user, created_at, updated_at } = s;
-        Self { id, name, description, image, image_real, user, created_at, updated_at }
+        let Stored { id, name, description, image, image_real, user, created_at, updated_at, bytes } = s;
+        if let Some(bytes) = bytes {
+            return Self::Large { id, bytes: usize::try_from(bytes).unwrap_or_default() };
+        }
+        Self::Whole(Character { id, name, description, image, image_real, user, created_at, updated_at })
     }
 }

@@ -1,6 +1,7 @@
 //! MongoDB, where the characters are kept.
 
 mod access;
+mod collation;
 mod server;
 
 use std::fmt::Display;
@@ -60,6 +61,7 @@ async fn look(mut options: ClientOptions, checks: &mut Vec<Check>) -> Result<Opt
     let database = client.default_database().ok_or(Unanswered::NoDatabase)?;
     checks.push(access::privileges(&database).await?);
     checks.push(access::index(&database).await?);
+    checks.extend(collation::own(&database).await?);
     Ok(sample)
 }
 

@@ -23,7 +23,8 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
     queue.letters.tell(&mut call);
     for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
-            Verdict::Done => ("done", Cow::Borrowed("")),
+            // This layout keeps nothing of a job that is over.
+            Verdict::Done | Verdict::Fail(_) => ("done", Cow::Borrowed("")),
             Verdict::Retry(pause, error) => ("retry", format!("{} {error}", pause.as_millis()).into()),
             Verdict::Bury(reason) => ("bury", reason.into()),
             Verdict::Release => ("release", Cow::Borrowed("")),

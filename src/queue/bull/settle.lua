@@ -7,8 +7,8 @@
 --       11 prefix of letters  12 how long letters are kept, ms
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
 --       user is told or '' if that is the value
---       verdict: `removed`, for completed, not kept and never debounced; `completed N/S` and `failed N/S`, with how many to
---       keep and for how many seconds, or nothing for no limit; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH;
+--       verdict: `removed`, for completed, not kept and never debounced; `completed N/S`, `failed N/S`, and `refused N/S`,
+--       for failed without a letter, with how many to keep and for how many seconds, or nothing for no limit; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH;
 --       `release`
 -- Returns three values for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome; and
 -- 0, 0, '' if the lock is not ours (any more): then nothing is changed.
@@ -123,10 +123,10 @@ local function settle(id, verdict, value)
   local debounce = redis.call('HGET', prefix .. id, 'deid')
   if what == 'completed' then
     finish(id, what, KEYS[8], 'returnvalue', value, how, debounce)
-  elseif what == 'failed' then
-    bury(letters, prefix .. id, id, value)
+  elseif what == 'failed' or what == 'refused' then
+    if what == 'failed' then bury(letters, prefix .. id, id, value) end
     failed(prefix .. id, value)
-    finish(id, what, KEYS[9], 'failedReason', value, how, debounce)
+    finish(id, 'failed', KEYS[9], 'failedReason', value, how, debounce)
   elseif what == 'retry' then
     local pause, push = how:match('^(%d+)/(.*)$')
     failed(prefix .. id, value)

@@ -43,6 +43,7 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
             }
             Verdict::Done => (ended("completed", options.keep_done), profile),
             Verdict::Bury(reason) => (ended("failed", options.keep_failed), reason.as_str()),
+            Verdict::Fail(reason) => (ended("refused", options.keep_failed), reason.as_str()),
             Verdict::Retry(pause, reason) => {
                 let push = if options.lifo { "RPUSH" } else { "LPUSH" };
                 (format!("retry {}/{push}", pause.as_millis()).into(), reason.as_str())

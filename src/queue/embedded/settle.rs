@@ -30,7 +30,7 @@ pub(super) async fn settle(queue: &EmbeddedQueue, batch: &[Settlement]) -> Resul
 fn end(tx: &Transaction<'_>, queue: &str, settlement: &Settlement, now: i64) -> rusqlite::Result<bool> {
     let (id, lease) = (&settlement.id, &*settlement.lease);
     let changed = match &settlement.verdict {
-        Verdict::Done => tx
+        Verdict::Done | Verdict::Fail(_) => tx
             .prepare_cached("DELETE FROM jobs WHERE queue = ? AND id = ? AND lease = ?")?
             .execute((queue, id, lease))?,
         Verdict::Retry(pause, error) => tx

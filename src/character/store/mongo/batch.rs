@@ -10,6 +10,7 @@ use mongodb::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
+    collation::exact,
     error::{DUPLICATE_KEY, is_transient, is_unreachable},
     gather::Answers,
 };
@@ -56,7 +57,12 @@ pub(super) async fn write<T: Send + Sync>(
     if let Some(concern) = collection.write_concern() {
         all.insert("writeConcern", bson::serialize_to_bson(concern)?);
     }
-    all.insert(field, statements.into_iter().map(Bson::from).collect::<Vec<_>>());
+    let collation = bson::serialize_to_bson(&exact())?;
+    let exactly = |mut statement: Document| {
+        statement.insert("collation", collation.clone());
+        Bson::from(statement)
+    };
+    all.insert(field, statements.into_iter().map(exactly).collect::<Vec<_>>());
     let all = RawDocumentBuf::try_from(&all)?;
     let database = collection.client().database(&collection.namespace().db);
     let run = async || {
@@ -106,7 +112,8 @@ pub(super) async fn find<T: Send + Sync, F: DeserializeOwned + Send + Sync>(
     most: usize,
 ) -> Result<Vec<F>, Error> {
     let collection = collection.clone_with_type::<F>();
-    let find = collection.find(filter).projection(projection).read_concern(ReadConcern::local());
+    let find = collection.find(filter).projection(projection).collation(exact());
+    let find = find.read_concern(ReadConcern::local());
     // So that one reply has them all, and says that there are no more.
     let find = find.batch_size(u32::try_from(most).unwrap_or(u32::MAX).saturating_add(1));
     let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);

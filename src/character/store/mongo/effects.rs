@@ -16,6 +16,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     COLLECTION, Stored,
+    collation::exact,
     error::is_duplicate,
     gather::{Gather, WRITES},
     own, to_its_end,
@@ -82,7 +83,7 @@ impl Effects {
                 return Ok(true);
             }
         }
-        let bytes = character.bytes();
+        let bytes = character.size();
         self.inserts.ask((character, sole_until), bytes).await
     }
 
@@ -130,7 +131,8 @@ impl Effects {
                 return self.own_up(target).await;
             };
             let new = self.lay(target, jobs.as_deref().unwrap_or_default()).await?;
-            if self.characters.delete_one(seen(target, jobs.as_deref())).await?.deleted_count == 1 {
+            let seen = seen(target, jobs.as_deref());
+            if self.characters.delete_one(seen).collation(exact()).await?.deleted_count == 1 {
                 return Ok(new || self.take_over(target).await?);
             }
         }
@@ -142,7 +144,8 @@ impl Effects {
         match self.tombstones.insert_one(laid(target, marks)).await {
             Err(error) if is_duplicate(&error) => {
                 let add = doc! { "$addToSet": { "updates": { "$each": marks } } };
-                self.tombstones.update_one(tombstone(&target.user, target.id), add).await?;
+                let laid = tombstone(&target.user, target.id);
+                self.tombstones.update_one(laid, add).collation(exact()).await?;
                 Ok(false)
             }
             other => other.map(|_| true),
@@ -155,13 +158,14 @@ impl Effects {
         let open = doc! { "$or": [{ "job": job }, { "told": { "$exists": false } }] };
         let open = tombstone(user, *id).into_iter().chain(open).collect::<Document>();
         let take = doc! { "$set": { "job": job, "expires": expires() } };
-        Ok(self.tombstones.update_one(open, take).await?.matched_count == 1)
+        Ok(self.tombstones.update_one(open, take).collation(exact()).await?.matched_count == 1)
     }
 
     /// Whether the job deleted what no longer exists; if so, no other job can take over the delete any more.
     async fn own_up(&self, Target { user, id, job }: &Target) -> Result<bool, Error> {
         let laid = tombstone(user, *id).into_iter().chain(doc! { "job": job }).collect::<Document>();
-        let told = self.tombstones.update_one(laid, doc! { "$set": { "told": true } }).await?;
+        let tell = doc! { "$set": { "told": true } };
+        let told = self.tombstones.update_one(laid, tell).collation(exact()).await?;
         Ok(told.matched_count == 1)
     }
 }
@@ -209,7 +213,7 @@ pub(super) async fn stay_deleted(
 ) -> Result<bool, Error> {
     let deleted = exists(tombstones, tombstone(user, id)).await?;
     if deleted {
-        characters.delete_one(own(user, id)).await?;
+        characters.delete_one(own(user, id)).collation(exact()).await?;
     }
     Ok(deleted)
 }
@@ -228,6 +232,7 @@ async fn find<T: Send + Sync, F: DeserializeOwned + Send + Sync>(
     projection: Document,
 ) -> Result<Option<F>, Error> {
     let collection = collection.clone_with_type();
-    let find = collection.find_one(filter).projection(projection).read_concern(ReadConcern::local());
+    let find = collection.find_one(filter).projection(projection).collation(exact());
+    let find = find.read_concern(ReadConcern::local());
     find.selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary)).await
 }

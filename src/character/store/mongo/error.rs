@@ -43,8 +43,24 @@ pub(super) fn is_transient(error: &Error) -> bool {
         }
 }
 
+/// Codes of a document that would be too large, inserted, or after an update.
+const TOO_LARGE_CODES: [i32; 3] = [10334, 17419, 17420];
+
+fn is_too_large(error: &Error) -> bool {
+    match &*error.kind {
+        // The driver's own check before an insert.
+        ErrorKind::InvalidArgument { message, .. } => message.starts_with("insert document must be within"),
+        ErrorKind::Command(command) => TOO_LARGE_CODES.contains(&command.code),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => TOO_LARGE_CODES.contains(&write.code),
+        _ => false,
+    }
+}
+
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
+        if is_too_large(&error) {
+            return Self::TooLarge;
+        }
         let reason = error.kind.to_string();
         if is_transient(&error) { Self::Unavailable(reason) } else { Self::Rejected(reason) }
     }
@@ -52,6 +68,9 @@ impl From<Error> for StoreError {
 
 impl From<IndexedWriteError> for StoreError {
     fn from(error: IndexedWriteError) -> Self {
+        if TOO_LARGE_CODES.contains(&error.code) {
+            return Self::TooLarge;
+        }
         let reason = format!("Error code {}: {}", error.code, error.message);
         if TRANSIENT_CODES.contains(&error.code) { Self::Unavailable(reason) } else { Self::Rejected(reason) }
     }

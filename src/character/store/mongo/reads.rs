@@ -3,7 +3,6 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, hash_map::Entry},
-    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -16,30 +15,27 @@ use mongodb::{
 
 use super::{
     Stored,
+    collation::exact,
     error::is_transient,
     gather::{Answers, Gather, Size},
 };
 use crate::character::{
     filter::{CharacterFilter, Condition, Field},
-    store::StoreError,
+    store::{StoreError, Wanted},
 };
 
 /// More batches under way than for writes, because the server works through the parts of one batch one after another.
 const SIZE: Size = Size { batch: 16, in_flight: 4 };
 
-/// Reads for several users, sent together; fewer of them while answers are large, so that nobody waits long for other
+/// Reads for several users, sent together; fewer of them where answers are large, so that nobody waits long for other
 /// users' data.
-pub(super) struct Reads {
-    gather: Gather<Read, Vec<Stored>>,
-    /// The estimated bytes of an answer: those of the last one, or somewhat less than the estimate before.
-    bytes: AtomicUsize,
-}
+pub(super) struct Reads(Gather<Read, Vec<Stored>>);
 
 /// A user's newest characters that match a filter, which selects that user's alone.
 pub(super) struct Read {
     pub(super) user: String,
     pub(super) filter: Document,
-    pub(super) limit: u32,
+    pub(super) wanted: Wanted,
 }
 
 /// Whether the server examines no more characters than the read asks for: no index covers their names and descriptions.
@@ -52,16 +48,12 @@ impl Reads {
     /// Gathers reads: one command for several costs the server half as much as one each. A batch that takes longer than
     /// `patience` does not hold up the next.
     pub(super) fn new(characters: Collection<Stored>, patience: Duration) -> Self {
-        let gather = Gather::new(SIZE, patience, move |reads| read(characters.clone(), reads, patience));
-        Self { gather, bytes: AtomicUsize::new(0) }
+        Self(Gather::new(SIZE, patience, move |reads| read(characters.clone(), reads, patience)))
     }
 
     pub(super) async fn ask(&self, read: Read) -> Result<Vec<Stored>, StoreError> {
-        let found = self.gather.ask(read, self.bytes.load(Ordering::Relaxed)).await?;
-        let (new, before) =
-            (found.iter().map(Stored::bytes).sum::<usize>(), self.bytes.load(Ordering::Relaxed));
-        self.bytes.store(new.max(before - before / 8), Ordering::Relaxed);
-        Ok(found)
+        let most = read.wanted.most();
+        self.0.ask(read, most).await
     }
 }
 
@@ -81,10 +73,10 @@ async fn read(characters: Collection<Stored>, reads: Vec<Read>, patience: Durati
     }
     let each = async |alone: Vec<usize>| {
         let each = alone.into_iter().filter_map(|n| Some((n, reads.get(n)?)));
-        join_all(each.map(async |(n, read)| (n, find(&characters, read, patience).await))).await
+        join_all(each.map(async |(n, read)| (n, find(&characters, [read], patience).await))).await
     };
     let parts = together.values().filter_map(|n| reads.get(*n));
-    let (union, mut found) = tokio::join!(union(&characters, parts, patience), each(alone));
+    let (union, mut found) = tokio::join!(find(&characters, parts, patience), each(alone));
     match union {
         Ok(all) => {
             let mut of: HashMap<_, _> = together.iter().map(|(user, n)| (*user, (*n, Vec::new()))).collect();
@@ -109,36 +101,24 @@ async fn read(characters: Collection<Stored>, reads: Vec<Read>, patience: Durati
     found.into_iter().map(|(_, found)| found.map_err(Into::into)).collect()
 }
 
-/// Newest first.
-fn order() -> Document {
-    doc! { "createdAt": -1, "_id": -1 }
-}
-
-/// Marks come along, and are dropped by [`Stored`]: a projection would make the server copy the images. After `patience`
-/// nobody waits for the answer any more, and the server stops.
+/// What each of `reads` asks for, in one command; a single one's newest first. After `patience` nobody waits for the
+/// answer any more, and the server stops.
 pub(super) async fn find(
     characters: &Collection<Stored>,
-    read: &Read,
-    patience: Duration,
-) -> Result<Vec<Stored>, Error> {
-    let find = characters.find(read.filter.clone()).sort(order()).limit(read.limit.into()).max_time(patience);
-    find.await?.try_collect().await
-}
-
-/// What [`find`] finds for each of `reads`, in one command.
-async fn union(
-    characters: &Collection<Stored>,
-    reads: impl Iterator<Item = &Read>,
+    reads: impl IntoIterator<Item = &Read>,
     patience: Duration,
 ) -> Result<Vec<Stored>, Error> {
     let (mut pipeline, mut most) = (Vec::new(), 0);
-    for Read { filter, limit, .. } in reads {
-        most += limit;
-        let part = [doc! { "$match": filter }, doc! { "$sort": order() }, doc! { "$limit": limit }];
+    for Read { filter, wanted, .. } in reads {
+        most += wanted.limit;
+        let order = doc! { "createdAt": -1, "_id": -1 };
+        let newest = [doc! { "$match": filter }, doc! { "$sort": order }, doc! { "$limit": wanted.limit }];
+        let part = newest.into_iter().chain([cut(wanted.bytes)]);
         if pipeline.is_empty() {
             pipeline.extend(part);
         } else {
-            pipeline.push(doc! { "$unionWith": { "coll": characters.name(), "pipeline": &part[..] } });
+            let part: Vec<_> = part.collect();
+            pipeline.push(doc! { "$unionWith": { "coll": characters.name(), "pipeline": part } });
         }
     }
     if pipeline.is_empty() {
@@ -146,5 +126,15 @@ async fn union(
     }
     // One more, so that one reply has them all and says that there are no more.
     let aggregate = characters.aggregate(pipeline).batch_size(most + 1).max_time(patience);
-    aggregate.with_type::<Stored>().await?.try_collect().await
+    aggregate.collation(exact()).with_type::<Stored>().await?.try_collect().await
+}
+
+/// Leaves a document as it is, with its marks, which [`Stored`] drops: choosing fields would make the server copy the
+/// images. Of one with more than `bytes` only its size remains, and what it is told apart and ordered by.
+fn cut(bytes: usize) -> Document {
+    let size = doc! { "$bsonSize": "$$ROOT" };
+    let most = i32::try_from(bytes).unwrap_or(i32::MAX);
+    let stub =
+        doc! { "_id": "$_id", "User_Id": "$User_Id", "createdAt": "$createdAt", "octavo_bytes": &size };
+    doc! { "$replaceWith": { "$cond": [{ "$lte": [size, most] }, "$$ROOT", stub] } }
 }

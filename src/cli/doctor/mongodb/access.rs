@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use mongodb::{
-    Database,
+    Database, IndexModel,
     bson::{Bson, Document, doc},
     error::{Error, ErrorKind},
 };
@@ -95,7 +95,9 @@ pub(super) async fn index(database: &Database) -> Result<Check, Unanswered> {
         }
         Err(error) => return Err(error),
     };
-    if indexes.iter().any(|index| is_newest_first(&index.keys)) {
+    // One with a collation serves no read.
+    let exact = |index: &IndexModel| index.options.as_ref().is_none_or(|options| options.collation.is_none());
+    if indexes.iter().any(|index| is_newest_first(&index.keys) && exact(index)) {
         return Ok(Check::ok(NAME, format!("{COLLECTION} has it: each user's characters, newest first")));
     }
     let documents = run(async move { characters.estimated_document_count().await }).await?;
@@ -105,7 +107,10 @@ pub(super) async fn index(database: &Database) -> Result<Check, Unanswered> {
     Ok(Check::warning(
         NAME,
         format!("missing, with {documents} characters: the next start makes it, and waits for that"),
-        format!("make it first, in mongosh: db.{COLLECTION}.createIndex({})", MongoStore::newest_first()),
+        format!(
+            "make it first, in mongosh: db.{COLLECTION}.createIndex({}, {{ collation: {{ locale: \"simple\" }} }})",
+            MongoStore::newest_first()
+        ),
     ))
 }
 
