@@ -123,6 +123,8 @@ impl App {
             metrics,
             mode,
             max_body_bytes,
+            quota: config.queue.quota,
+            waits: http::Waits::default(),
             warnings,
         });
         let sockets = sockets.layer(http::cors(&config.socket.origins));

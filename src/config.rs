@@ -4,6 +4,7 @@
 
 mod host_port;
 mod origins;
+mod quota;
 mod redis;
 mod settings;
 mod sources;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 pub use self::redis::Redis;
 pub use host_port::HostPort;
 pub use origins::Origins;
+pub use quota::Quota;
 pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Server, Socket};
 
 /// The environment as a value, so that tests need not touch the real one.

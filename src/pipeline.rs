@@ -7,6 +7,7 @@ mod redrive;
 mod renewal;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,6 +23,7 @@ pub use intake::{Intake, Rejected};
 pub use redrive::{Redrive, Redriven};
 
 use breaker::{Breaker, Found};
+use throttle::Throttle;
 
 use crate::{
     auth::{Auth, Caller},
@@ -39,6 +41,7 @@ use crate::{
 pub struct Pipeline<D> {
     domain: D,
     breaker: Breaker,
+    throttle: Throttle,
     auth: Arc<Auth>,
     notifier: Notifier,
     metrics: Arc<Metrics>,
@@ -57,7 +60,8 @@ impl<D: Domain> Pipeline<D> {
         config: &crate::config::Queue,
     ) -> Self {
         let (attempts, max_crashes) = (config.attempts, config.max_crashes);
-        Self { domain, breaker: Breaker::default(), auth, notifier, metrics, attempts, max_crashes }
+        let (breaker, throttle) = (Breaker::default(), Throttle::new(config.quota.run_per_second));
+        Self { domain, breaker, throttle, auth, notifier, metrics, attempts, max_crashes }
     }
 
     /// Runs a job once; also returns its user, if known. A panic, in parsing too, is this job's failure and nobody else's.
@@ -83,11 +87,20 @@ impl<D: Domain> Pipeline<D> {
         };
         // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
-            (Ok(caller), Ok(command)) => self.run(&caller, job, command).await,
+            (Ok(caller), Ok(command)) => match self.put_off(&caller, job) {
+                Some(pause) => Err(Failure::Postponed(pause)),
+                None => self.run(&caller, job, command).await,
+            },
             (Ok(_), Err(failure)) => Err(failure),
             (Err(error), _) => Err(Failure::Refused(Refusal::Session(error))),
         };
         (Some(user), result)
+    }
+
+    /// How long a job is put off, if its user has too many. It is put off only once: then it has its turn.
+    fn put_off(&self, caller: &Caller, job: &Job) -> Option<Duration> {
+        let is_new = !job.redelivered && job.attempt == 1 && job.crashes == 0;
+        if is_new { self.throttle.turn(caller.user(), Instant::now()) } else { None }
     }
 
     /// Runs a command, within the time that its producer allows.
@@ -116,7 +129,7 @@ impl<D: Domain> Pipeline<D> {
                 self.breaker.worked();
                 result
             }
-            Err(Failure::Retry(_) | Failure::Abort(_)) => result,
+            Err(Failure::Retry(_) | Failure::Abort(_) | Failure::Postponed(_)) => result,
         }
     }
 
@@ -147,6 +160,9 @@ impl<D: Domain> Pipeline<D> {
             },
             Err(Failure::Away(reason)) => {
                 Judged { verdict: Verdict::Release, outcome: None, word: "released", reason: Some(reason) }
+            }
+            Err(Failure::Postponed(pause)) => {
+                Judged { verdict: Verdict::Postpone(pause), outcome: None, word: "postponed", reason: None }
             }
             Err(Failure::Retry(reason) | Failure::Abort(reason)) => {
                 Judged::buried(reason, told(Outcome::failure, FAILED))
@@ -276,7 +292,7 @@ impl Event<'_> {
         }
         match *outcome {
             // There may be thousands a second: metrics count them, and their users are told.
-            "done" => event!(debug),
+            "done" | "postponed" => event!(debug),
             "refused" | "released" => event!(info),
             _ => event!(warn),
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Config, Origins, Redis, Storage,
+    Config, Origins, Quota, Redis, Storage,
     values::{days, names, optional, seconds},
 };
 
@@ -99,6 +99,9 @@ pub struct Queue {
     /// How long dead letters are kept.
     #[serde(rename = "dead_letter_days", deserialize_with = "days")]
     pub letter_ttl: Duration,
+    /// What one user may have in the queues, from a section of its own.
+    #[serde(skip)]
+    pub quota: Quota,
 }
 
 impl Queue {
@@ -160,6 +163,7 @@ pub(super) struct Settings {
     mongodb: MongoDb,
     embedded: Embedded,
     queue: Queue,
+    quota: Quota,
     bull: Bull,
     log: Log,
 }
@@ -219,6 +223,7 @@ impl Settings {
             mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
         }
         mistakes.extend(self.redis.mistakes(self.queue.lease));
+        mistakes.extend(self.quota.mistakes());
         if self.mongodb.timeout.is_zero() {
             mistakes.push("OCTAVO__MONGODB__TIMEOUT_SECONDS: must be at least 1".to_owned());
         }
@@ -226,7 +231,7 @@ impl Settings {
         storage.map(|storage| Config {
             server: self.server,
             socket: self.socket,
-            queue: self.queue,
+            queue: Queue { quota: self.quota, ..self.queue },
             bull: self.bull,
             storage,
             log: self.log,

@@ -18,11 +18,11 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Route, body, once, problem::Problem};
+use super::{Route, body, once, problem::Problem, quota};
 use crate::{
     auth::{Auth, Caller, TokenError},
     pipeline::{FieldError, Rejected, brief},
-    queue::{Look, OnceKey, Pushed, State as JobState},
+    queue::{Look, OnceKey, Push, Pushed, State as JobState},
 };
 
 /// Who sends a request, and the token that proves it.
@@ -83,14 +83,14 @@ pub(super) async fn create(
     };
     let body = body::read(body, state.max_body_bytes).await?;
     let Asked { route, queue, data, key } = admit(&state, &bearer, key.as_deref(), &body)?;
-    let pushed = match key {
-        Some(key) => route.inbox.push_once(data, &key).await?,
-        None => Pushed::Added(route.inbox.push(data).await?),
-    };
-    match pushed {
-        Pushed::Added(id) => Ok(accepted(&id, queue)),
+    let push = Push { data, user: Some(bearer.caller().user()), key: key.as_ref() };
+    match route.inbox.push(push).await? {
+        Pushed::Added { id, left } => {
+            Ok((quota::left(&state.quota, left), accepted(&id, queue)).into_response())
+        }
         Pushed::Before(id) => Ok(([(once::REPLAYED, "true")], accepted(&id, queue)).into_response()),
         Pushed::KeyTaken => Err(once::taken()),
+        Pushed::Over { quota, wait } => Err(quota::over(&state.quota, quota, wait)),
     }
 }
 
@@ -205,6 +205,8 @@ pub(super) async fn show(
     let Query(patience) = patience.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let until = Instant::now() + patience.parse()?;
     let Bearer { caller, .. } = Bearer::verify(&headers, &state.auth)?;
+    let _counted =
+        if patience.wait.is_some() { Some(state.waits.enter(&state.quota, caller.user())?) } else { None };
     let wait = state.notifier.wait(&id);
     loop {
         let ended = wait.ended();

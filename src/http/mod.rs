@@ -9,6 +9,7 @@ mod letter_data;
 mod once;
 mod page;
 mod problem;
+mod quota;
 mod ready;
 mod token;
 
@@ -25,11 +26,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use jobs::LONGEST_WAIT;
 pub use letter::{Listing, Summary};
+pub use quota::Waits;
 
 use crate::{
     auth::Auth,
     character::Store,
-    config::{Config, Origins, Storage},
+    config::{self, Config, Origins, Storage},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Intake,
@@ -60,6 +62,10 @@ pub struct State {
     pub mode: Mode,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// What one user may have.
+    pub quota: config::Quota,
+    /// The requests of each user that wait for an outcome.
+    pub waits: quota::Waits,
     /// What an operator should know about the settings.
     pub warnings: Vec<&'static str>,
 }
@@ -143,5 +149,5 @@ pub fn cors(origins: &Origins) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, once::KEY])
-        .expose_headers([header::LOCATION, once::REPLAYED])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, once::REPLAYED, quota::POLICY, quota::LEFT])
 }

@@ -19,7 +19,7 @@ use octavo::{
 use redis::AsyncCommands;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, limits, redis_of, room, servers, unique, until};
+use crate::support::{PATIENCE, add, limits, redis_of, room, servers, unique, until};
 
 const NAME: &str = "Create_Character";
 
@@ -61,7 +61,7 @@ impl Fixture {
     /// Has jobs of `user` done in one step, each with a message of its own.
     async fn done_together(&self, user: &str, messages: &[&str]) -> Vec<(String, Place)> {
         for _ in messages {
-            self.queue.push(b"{}".to_vec()).await.unwrap();
+            add(&*self.queue, *b"{}").await;
         }
         let jobs = self.queue.claim(&new_lease(), room(messages.len(), true)).await.unwrap().jobs;
         assert_eq!(jobs.len(), messages.len());

@@ -6,7 +6,7 @@ use octavo::{
     app::{App, RunError},
     auth::{Auth, Caller},
     config::{self, Config, Environment, Storage},
-    queue::{Inbox, Room, apalis::ApalisQueue, log::RedisLog},
+    queue::{Inbox, Push, Pushed, Room, apalis::ApalisQueue, log::RedisLog},
 };
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use reqwest::{Client, Method, Response, StatusCode};
@@ -90,6 +90,7 @@ pub fn limits(prefix: &str, lease: Duration) -> config::Queue {
         outcome_ttl: PATIENCE,
         outcome_bytes: 100_000,
         letter_ttl: PATIENCE,
+        quota: config::Quota::default(),
     }
 }
 
@@ -216,6 +217,13 @@ impl Service {
     pub async fn health(&self) -> Value {
         self.client.get(format!("{}/health", self.url)).send().await.unwrap().json().await.unwrap()
     }
+}
+
+/// Adds a job of nobody's; gives its id.
+pub async fn add(inbox: &(impl Inbox + ?Sized), data: impl Into<Vec<u8>>) -> String {
+    let pushed = inbox.push(Push { data: data.into(), ..Push::default() }).await.unwrap();
+    let Pushed::Added { id, .. } = pushed else { panic!("{pushed:?}") };
+    id
 }
 
 /// What a claim may take, with no share for the newest.

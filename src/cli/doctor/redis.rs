@@ -19,7 +19,7 @@ use crate::{
 const NAME: &str = "redis";
 
 /// Checks the Redis of `config`.
-pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
+pub(super) async fn examine(config: &config::Redis, bull: &config::Bull) -> Vec<Check> {
     let address = Server::new(config).to_string();
     let mut redis = match tokio::time::timeout(LIMIT, connect(config)).await {
         Ok(Ok((_, redis))) => redis,
@@ -27,7 +27,7 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
         Err(_) => return vec![silent(&address)],
     };
     let mut checks = Vec::new();
-    let reached = match look(config, &mut redis, &mut checks).await {
+    let reached = match look((config, bull), &mut redis, &mut checks).await {
         Ok(sample) => reach(NAME, &format!("Redis at {address}"), sample),
         Err(Unanswered::Silent) => silent(&address),
         Err(Unanswered::Lost(error)) => away(&address, &error),
@@ -38,7 +38,7 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
 
 /// Asks everything; ends early when the server no longer answers.
 async fn look(
-    config: &config::Redis,
+    (config, bull): (&config::Redis, &config::Bull),
     redis: &mut Connection,
     checks: &mut Vec<Check>,
 ) -> Result<Option<Sample>, Unanswered> {
@@ -67,7 +67,24 @@ async fn look(
             None => unchecked("redis.failover", "CONFIG GET"),
         });
     }
+    paused(bull, redis, checks).await?;
     Ok(sample)
+}
+
+/// Whether jobs wait because their queue was paused.
+async fn paused(
+    bull: &config::Bull,
+    redis: &mut Connection,
+    checks: &mut Vec<Check>,
+) -> Result<(), Unanswered> {
+    for queue in &bull.queues {
+        let key = format!("{}:{queue}:meta-paused", bull.prefix);
+        if ask::<bool>(redis, &["EXISTS", &key]).await? == Some(true) {
+            let found = format!("queue {queue} is paused in Bull: its jobs wait");
+            checks.push(Check::warning("redis.paused", found, "resume it with queue.resume()"));
+        }
+    }
+    Ok(())
 }
 
 /// The fewest replicas with which a master accepts writes.

@@ -24,6 +24,8 @@ pub(super) struct Keys {
     pub places_since: String,
     /// Prefix of idempotency keys, which all queues share: `<prefix>octavo:key:<hash>`.
     pub once: String,
+    /// Prefix of what counts for one user, in all queues: `<prefix>octavo:quota:<user>`.
+    pub quota: String,
 }
 
 impl Keys {
@@ -41,6 +43,7 @@ impl Keys {
             old_places: ours("places:old"),
             places_since: ours("places:since"),
             once: format!("{prefix}octavo:key:"),
+            quota: format!("{prefix}octavo:quota:"),
         }
     }
 }

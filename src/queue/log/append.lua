@@ -15,6 +15,9 @@ local CHUNK, CHUNK_BYTES = 100, 65536
 -- What was noted: for each user: job, profile, row, and so on; and for all of them: user, job, and so on.
 local users, outcomes, logged = {}, {}, {}
 
+-- The users whose log had been spoilt, and was begun anew.
+local renewed = {}
+
 -- Notes an outcome for `append` to write; `row` is where its place goes.
 local function outcome(user, job, profile, row)
   local own = outcomes[user]
@@ -38,7 +41,7 @@ local function drop(log, user, added, floor, bytes, too_old)
     for i = 1, #chunks, 2 do
       oldest = tonumber(chunks[i + 1])
       if bytes <= log.max and oldest > too_old then break end
-      queues[chunks[i]:match('\n([^\n]*)')] = true
+      queues[chunks[i]:match('\n([^\n]*)') or ''] = true
       gone, floor, bytes, oldest = gone + 1, oldest, bytes - #chunks[i], nil
     end
     if gone == 0 then break end
@@ -46,13 +49,23 @@ local function drop(log, user, added, floor, bytes, too_old)
     some = math.min(some * 2, 1000)
   end
   for queue in pairs(queues) do
-    redis.call('ZREMRANGEBYSCORE', log.unheard .. queue .. ':' .. user, '-inf', string.format('%d', floor))
+    redis.pcall('ZREMRANGEBYSCORE', log.unheard .. queue .. ':' .. user, '-inf', string.format('%d', floor))
   end
   return floor, bytes, oldest or floor
 end
 
+-- The state of a log, unpacked: epoch, seq, floor, bytes, oldest; nothing if it is none.
+local function unpack_state(packed)
+  local ok, epoch, seq, floor, bytes, oldest = pcall(cmsgpack.unpack, packed)
+  if ok and type(epoch) == 'string' and type(seq) == 'number' and type(floor) == 'number' and type(bytes) == 'number'
+    and type(oldest) == 'number' then
+    return epoch, seq, floor, bytes, oldest
+  end
+end
+
 -- Appends what was noted, all of it from `queue`, and drops the oldest; tells all processes which logs have grown. Writes
 -- the places to `settled`, three values for each row: seq, seq of the one before, epoch.
+-- A log that was spoilt, because somebody wrote something else to its keys, is begun anew, which its clients see by its epoch.
 -- log   {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, epoch = for a new log,
 --       channel = where to tell, process = who tells}
 -- now   the time, µs
@@ -62,9 +75,12 @@ local function append(log, queue, now, settled)
   for i, user in ipairs(users) do keys[i] = log.state .. user end
   local states = redis.call('MGET', unpack(keys))
   local too_old, chunk_bytes = now - log.ttl * 1000, math.min(CHUNK_BYTES, log.max / 8)
-  for i, user in ipairs(users) do
-    local epoch, seq, floor, bytes, oldest = log.epoch, 0, 0, 0, 0
-    if states[i] then epoch, seq, floor, bytes, oldest = cmsgpack.unpack(states[i]) end
+  -- Returns whether it was appended; if not, nothing is changed, and the log is spoilt.
+  local function add(i, user)
+    local epoch, seq, floor, bytes, oldest
+    if states[i] then epoch, seq, floor, bytes, oldest = unpack_state(states[i]) end
+    local is_new = not epoch
+    if is_new then epoch, seq, floor, bytes, oldest = log.epoch, 0, 0, 0, 0 end
     local own, chunks, at, first, last = outcomes[user], {}, 1, nil, nil
     while at <= #own do
       last = string.format('%d', math.max(seq + 1, now))
@@ -88,16 +104,28 @@ local function append(log, queue, now, settled)
       bytes = bytes + #text
       chunks[#chunks + 1], chunks[#chunks + 2] = last, text
     end
-    if not states[i] then oldest = tonumber(first) end
+    if is_new then oldest = tonumber(first) end
     local entries, unheard = log.entries .. user, log.unheard .. queue .. ':' .. user
-    redis.call('ZADD', entries, unpack(chunks))
-    redis.call('ZADD', unheard, last, first .. '-' .. last)
+    if type(redis.pcall('ZADD', entries, unpack(chunks))) == 'table' then return false end
+    if type(redis.pcall('ZADD', unheard, last, first .. '-' .. last)) == 'table' then
+      redis.call('UNLINK', unheard)
+      redis.call('ZADD', unheard, last, first .. '-' .. last)
+      renewed[#renewed + 1] = user
+    end
     if bytes > log.max or oldest <= too_old then
       floor, bytes, oldest = drop(log, user, #chunks / 2, floor, bytes, too_old)
     end
     redis.call('PEXPIRE', entries, log.ttl)
     redis.call('PEXPIRE', unheard, log.ttl)
     redis.call('SET', keys[i], cmsgpack.pack(epoch, seq, floor, bytes, oldest), 'PX', log.ttl)
+    return true
+  end
+  for i, user in ipairs(users) do
+    if not add(i, user) then
+      redis.call('UNLINK', log.entries .. user)
+      renewed[#renewed + 1], states[i] = user, nil
+      add(i, user)
+    end
   end
   redis.call('PUBLISH', log.channel, cjson.encode({from = log.process, logged = logged}))
 end

@@ -12,7 +12,7 @@ use super::{Entry, Mark, Message, News, OutcomeLog, PAGE, PAGE_BYTES, Page, Plac
 use crate::{
     config,
     outcome::Outcome,
-    queue::{Channel, Connection, Lease, QueueError, Settled, new_lease},
+    queue::{Channel, Connection, Lease, QueueError, Settled, letters::Home, new_lease},
 };
 
 /// Prepended to the scripts that end claims.
@@ -111,8 +111,11 @@ impl Keys {
             Which::After(after) => call.arg(after),
             Which::Unheard { after, to, .. } => call.arg(after).arg(to),
         };
-        let (epoch, last, floor, rows, more): (String, Seq, Seq, Vec<Logged>, bool) =
+        let (epoch, last, floor, rows, more, spoilt): (String, Seq, Seq, Vec<Logged>, bool, bool) =
             call.invoke_async(redis).await?;
+        if spoilt {
+            warn_of(user);
+        }
         let entry = |(seq, queue, job, profile): Logged| {
             Some(Entry { seq, queue, job, profile: RawValue::from_string(profile).ok()? })
         };
@@ -123,16 +126,29 @@ impl Keys {
 /// An entry: its place, queue, job, and what the user is told.
 type Logged = (Seq, String, String, String);
 
-/// What a script that ends claims returns for one job: not ours, settled, or its place in the log.
+fn warn_of(user: &str) {
+    tracing::warn!(user, "the outcome log of a user was spoilt in Redis, and is begun anew");
+}
+
+/// What a script that ends claims returns for one job: not ours, settled, or its place in the log; or a warning.
 pub(in crate::queue) type Row = (i64, Seq, String);
 
-/// What became of a settlement, as its script reports it.
-pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
-    match seq {
-        0 => Settled::Lost,
-        1 => Settled::Quietly,
-        _ => Settled::Logged(Place { seq, before, epoch: epoch.into() }),
-    }
+/// What became of each settlement, as their script reports it; logs its warnings (warnings.lua).
+pub(in crate::queue) fn settled(rows: Vec<Row>, letters: &Home) -> Vec<Settled> {
+    let settled = |(seq, before, epoch): Row| match seq {
+        -1 => {
+            warn_of(&epoch);
+            None
+        }
+        -2 => {
+            letters.note_dropped(&epoch, before.unsigned_abs());
+            None
+        }
+        0 => Some(Settled::Lost),
+        1 => Some(Settled::Quietly),
+        _ => Some(Settled::Logged(Place { seq, before, epoch: epoch.into() })),
+    };
+    rows.into_iter().filter_map(settled).collect()
 }
 
 /// A message, as it is published on the channel.
@@ -180,7 +196,9 @@ impl OutcomeLog for RedisLog {
             let ([Mark { user, queue, seq, heard }, ..], [.., last]) = (range, range) else { continue };
             call.arg(&**user).arg(&**queue).arg(*seq).arg(last.seq).arg(*heard);
         }
-        Ok(call.invoke_async(&mut self.redis.clone()).await?)
+        let spoilt: Vec<String> = call.invoke_async(&mut self.redis.clone()).await?;
+        spoilt.iter().for_each(|user| warn_of(user));
+        Ok(())
     }
 
     async fn pass(&self, message: &Message) -> Result<(), QueueError> {
