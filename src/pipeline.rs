@@ -87,7 +87,7 @@ impl<D: Domain> Pipeline<D> {
         };
         // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
-            (Ok(caller), Ok(command)) => match self.put_off(&caller, job) {
+            (Ok(caller), Ok(command)) => match self.throttle.put_off(&caller, job) {
                 Some(pause) => Err(Failure::Postponed(pause)),
                 None => self.run(&caller, job, command).await,
             },
@@ -95,12 +95,6 @@ impl<D: Domain> Pipeline<D> {
             (Err(error), _) => Err(Failure::Refused(Refusal::Session(error))),
         };
         (Some(user), result)
-    }
-
-    /// How long a job is put off, if its user has too many. It is put off only once: then it has its turn.
-    fn put_off(&self, caller: &Caller, job: &Job) -> Option<Duration> {
-        let is_new = !job.redelivered && job.attempt == 1 && job.crashes == 0;
-        if is_new { self.throttle.turn(caller.user(), Instant::now()) } else { None }
     }
 
     /// Runs a command, within the time that its producer allows.

@@ -96,6 +96,8 @@ pub struct Queue {
     pub outcome_ttl: Duration,
     /// The most bytes of outcomes that are kept for one user.
     pub outcome_bytes: usize,
+    /// The most bytes of large outcomes that are kept in Redis for all users together; 0 is no limit.
+    pub outcome_total_bytes: usize,
     /// How long dead letters are kept.
     #[serde(rename = "dead_letter_days", deserialize_with = "days")]
     pub letter_ttl: Duration,
@@ -189,6 +191,12 @@ impl Settings {
         }
         if self.queue.outcome_bytes < 64 << 10 {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_BYTES: must be at least 65536".to_owned());
+        }
+        if (1..self.queue.outcome_bytes).contains(&self.queue.outcome_total_bytes) {
+            mistakes.push(
+                "OCTAVO__QUEUE__OUTCOME_TOTAL_BYTES: must be 0 or at least OCTAVO__QUEUE__OUTCOME_BYTES"
+                    .to_owned(),
+            );
         }
         for origin in self.socket.origins.unlike_any() {
             mistakes.push(format!(

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::queue::BURST_SECONDS;
+use crate::{
+    auth::Caller,
+    queue::{BURST_SECONDS, Job},
+};
 
 /// So many users are remembered before those who have been quiet are forgotten.
 const MANY: usize = 10_000;
@@ -32,9 +35,15 @@ impl Throttle {
         Self { each, state: Mutex::new(State { most: MANY, ..State::default() }) }
     }
 
+    /// How long a job is put off, if its caller has too many. It is put off only once: then it has its turn.
+    pub(super) fn put_off(&self, caller: &Caller, job: &Job) -> Option<Duration> {
+        let is_new = !job.redelivered && job.attempt == 1 && job.crashes == 0;
+        if is_new { self.turn(caller.user(), Instant::now()) } else { None }
+    }
+
     /// Gives a job of `user` its turn; returns how long until then, if it is not now. Each job asks once: the turns of one user
     /// come in the order in which they were given.
-    pub(super) fn turn(&self, user: &str, now: Instant) -> Option<Duration> {
+    fn turn(&self, user: &str, now: Instant) -> Option<Duration> {
         let each = self.each?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.next.len() >= state.most {

@@ -89,6 +89,7 @@ pub fn limits(prefix: &str, lease: Duration) -> config::Queue {
         max_crashes: 3,
         outcome_ttl: PATIENCE,
         outcome_bytes: 100_000,
+        outcome_total_bytes: 0,
         letter_ttl: PATIENCE,
         quota: config::Quota::default(),
     }

@@ -4,8 +4,9 @@
 --       written to, ms: after as long as an outcome is kept, it becomes 6, so that no place is lost before its time
 --       8 letters (zset, serial)  9 last serial
 -- ARGV  1 prefix of meta hashes  2 the queue's name
---       3 to 10 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
---       11 to 15 for letters (letters_at); what belongs to all queues is there: `quota:<user>` (hash: jobs, bytes), of the jobs
+--       3 to 11 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process, bytes
+--       of all users
+--       12 to 16 for letters (letters_at); what belongs to all queues is there: `quota:<user>` (hash: jobs, bytes), of the jobs
 --       that came in over HTTP
 --       then for each job, at most 1,000: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait and the error; bury, the reason; release, ''; postpone, ms
@@ -15,9 +16,9 @@
 local prefix, queue = ARGV[1], ARGV[2]
 local log = {
   entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = ARGV[6], max = tonumber(ARGV[7]), epoch = ARGV[8],
-  channel = ARGV[9], process = ARGV[10],
+  channel = ARGV[9], process = ARGV[10], total = tonumber(ARGV[11]),
 }
-local letters = letters_at(KEYS[8], KEYS[9], 11)
+local letters = letters_at(KEYS[8], KEYS[9], 12)
 local _, spoilt = types({'list', 'zset', 'hash', 'zset', 'hash', 'hash', 'string', 'zset', 'string'})
 if spoilt then return spoilt end
 local time = redis.call('TIME')
@@ -47,9 +48,9 @@ local function settle(id, verdict, argument, user)
   end
 end
 
-local mine, count = {}, (#ARGV - 15) / 6
+local mine, count = {}, (#ARGV - 16) / 6
 for n = 1, count do
-  local i = n * 6 + 10
+  local i = n * 6 + 11
   local id = ARGV[i]
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   local job = redis.pcall('HMGET', prefix .. id, 'octavo:lease', 'octavo:quota')
@@ -68,7 +69,7 @@ if #done > 0 then
   redis.call('DEL', unpack(metas))
 end
 for n = 1, count do
-  local id, _, verdict, argument, user, profile = unpack(ARGV, n * 6 + 10, n * 6 + 15)
+  local id, _, verdict, argument, user, profile = unpack(ARGV, n * 6 + 11, n * 6 + 16)
   if mine[id] == n then
     if verdict ~= 'done' then settle(id, verdict, argument, user) end
     settled[n * 3 - 2] = 1
@@ -88,7 +89,7 @@ if #told > 0 then
   end
   local places = {}
   for _, n in ipairs(told) do
-    local i = n * 6 + 10
+    local i = n * 6 + 11
     places[#places + 1] = ARGV[i]
     places[#places + 1] = string.format('%d', settled[n * 3 - 2]) .. ' ' .. ARGV[i + 4]
   end

@@ -3,8 +3,9 @@
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
 --       10 letters (zset, serial)  11 last serial
 -- ARGV  1 prefix of keys  2 the queue's name
---       3 to 10 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
---       11 to 15 for letters (letters_at)
+--       3 to 11 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process, bytes
+--       of all users
+--       12 to 16 for letters (letters_at)
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
 --       user is told or '' if that is the value
 --       verdict: `removed`, for completed, not kept and never debounced; `completed N/S` and `failed N/S`, with how many to
@@ -19,9 +20,9 @@
 local prefix, queue = ARGV[1], ARGV[2]
 local log = {
   entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = ARGV[6], max = tonumber(ARGV[7]), epoch = ARGV[8],
-  channel = ARGV[9], process = ARGV[10],
+  channel = ARGV[9], process = ARGV[10], total = tonumber(ARGV[11]),
 }
-local letters = letters_at(KEYS[10], KEYS[11], 11)
+local letters = letters_at(KEYS[10], KEYS[11], 12)
 local kinds, spoilt = types({
   'list', 'list', 'zset', 'zset', 'list', 'string', 'set', 'zset', 'zset', 'zset', 'string',
 })
@@ -72,7 +73,7 @@ local function failed(key, reason)
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
 
-local publishes = heard((#ARGV - 15) / 6, prefix .. 'completed', prefix .. 'failed')
+local publishes = heard((#ARGV - 16) / 6, prefix .. 'completed', prefix .. 'failed')
 
 local function tell(event, id, value)
   if publishes then
@@ -176,11 +177,11 @@ local function take(ids)
 end
 
 local locks, unlocked, ours = {}, {}, {}
-for i = 16, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
+for i = 17, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
 local holders = redis.call('MGET', unpack(locks))
 for n, holder in ipairs(holders) do
-  if holder == ARGV[n * 6 + 11] then
-    unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 10]
+  if holder == ARGV[n * 6 + 12] then
+    unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 11]
   end
 end
 local active, all = {}, false
@@ -199,7 +200,7 @@ if #ours > 0 then
 end
 
 for n = 1, #locks do
-  local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 10, n * 6 + 15)
+  local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 11, n * 6 + 16)
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   -- A job that is gone from active, or from Redis, was removed by hand: there is nothing left to settle.
   -- A number is one of Bull's own ids, which never come again; under any other, a new job may have been added since, which

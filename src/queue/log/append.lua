@@ -31,6 +31,9 @@ local function outcome(user, job, profile, row)
   logged[n + 1], logged[n + 2] = user, job
 end
 
+-- A chunk with at least this many bytes is large: what all users together have in large chunks is bounded.
+local LARGE = 65536
+
 -- Drops the oldest chunks while they are too old, or too large in total, after `added` new ones. Returns the new floor,
 -- bytes and oldest. The cost grows with what is dropped, which is read for its size, and is at most that of a whole log.
 local function drop(log, user, added, floor, bytes, too_old)
@@ -63,10 +66,42 @@ local function unpack_state(packed)
   end
 end
 
+-- Notes large chunks, and drops the oldest ones of all users, each with all that its log has before it, while they have too
+-- many bytes together; at most 1,000 at a time.
+-- `<log>-large` is a sorted set, by seq, of `<seq> <bytes> <user>`, of which some may be gone; `<log>-large-bytes` is the sum.
+local function bound(log, large, too_old)
+  local set = log.entries:sub(1, -2) .. '-large'
+  local sum = set .. '-bytes'
+  if redis.call('TYPE', set).ok ~= 'zset' then redis.call('DEL', set, sum) end
+  local total = tonumber(redis.pcall('GET', sum)) or 0
+  for _, chunk in ipairs(large) do
+    redis.call('ZADD', set, chunk.seq, chunk.seq .. ' ' .. chunk.bytes .. ' ' .. chunk.user)
+    total = total + chunk.bytes
+  end
+  for _ = 1, 1000 do
+    local name, seq = unpack(redis.call('ZRANGE', set, '0', '0', 'WITHSCORES'))
+    seq = tonumber(seq)
+    if not name or total <= log.total and seq > too_old then break end
+    redis.call('ZREM', set, name)
+    local bytes, user = name:match('^%d+ (%d+) (.*)$')
+    total = total - (tonumber(bytes) or 0)
+    local epoch, last, floor, kept
+    if user and seq > too_old then epoch, last, floor, kept = unpack_state(redis.pcall('GET', log.state .. user)) end
+    if epoch and floor < seq and redis.call('TYPE', log.entries .. user).ok == 'zset' then
+      local oldest
+      floor, kept, oldest = drop(log, user, 1, floor, kept, seq)
+      redis.call('SET', log.state .. user, cmsgpack.pack(epoch, last, floor, kept, oldest), 'KEEPTTL')
+    end
+  end
+  redis.call('SET', sum, string.format('%.0f', math.max(0, total)), 'PX', log.ttl)
+  redis.call('PEXPIRE', set, log.ttl)
+end
+
 -- Appends what was noted, all of it from `queue`, and drops the oldest; tells all processes which logs have grown. Writes
 -- the places to `settled`, three values for each row: seq, seq of the one before, epoch.
 -- A log that was spoilt, because somebody wrote something else to its keys, is begun anew, which its clients see by its epoch.
--- log   {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, epoch = for a new log,
+-- log   {entries = prefix, state = prefix, unheard = prefix, ttl = ms, max = bytes, total = bytes of large chunks of all users, or
+--       0 for no limit, epoch = for a new log,
 --       channel = where to tell, process = who tells}
 -- now   the time, µs
 local function append(log, queue, now, settled)
@@ -75,6 +110,7 @@ local function append(log, queue, now, settled)
   for i, user in ipairs(users) do keys[i] = log.state .. user end
   local states = redis.call('MGET', unpack(keys))
   local too_old, chunk_bytes = now - log.ttl * 1000, math.min(CHUNK_BYTES, log.max / 8)
+  local large = {}
   -- Returns whether it was appended; if not, nothing is changed, and the log is spoilt.
   local function add(i, user)
     local epoch, seq, floor, bytes, oldest
@@ -103,6 +139,7 @@ local function append(log, queue, now, settled)
       local text = table.concat(chunk)
       bytes = bytes + #text
       chunks[#chunks + 1], chunks[#chunks + 2] = last, text
+      if #text >= LARGE then large[#large + 1] = {seq = last, bytes = #text, user = user} end
     end
     if is_new then oldest = tonumber(first) end
     local entries, unheard = log.entries .. user, log.unheard .. queue .. ':' .. user
@@ -127,5 +164,6 @@ local function append(log, queue, now, settled)
       add(i, user)
     end
   end
+  if #large > 0 and log.total > 0 then bound(log, large, too_old) end
   redis.call('PUBLISH', log.channel, cjson.encode({from = log.process, logged = logged}))
 end

@@ -39,6 +39,7 @@ pub(in crate::queue) struct Keys {
     process: Lease,
     ttl: Duration,
     max_bytes: usize,
+    total_bytes: usize,
 }
 
 impl Keys {
@@ -52,10 +53,11 @@ impl Keys {
             process: new_lease(),
             ttl: config.outcome_ttl,
             max_bytes: config.outcome_bytes,
+            total_bytes: config.outcome_total_bytes,
         }
     }
 
-    /// Adds what a script that ends claims needs to know about the log: eight arguments.
+    /// Adds what a script that ends claims needs to know about the log: nine arguments.
     pub(in crate::queue) fn args(&self, call: &mut ScriptInvocation<'_>) {
         call.arg(&self.entries)
             .arg(&self.state)
@@ -64,7 +66,8 @@ impl Keys {
             .arg(self.max_bytes)
             .arg(&*new_lease())
             .arg(&self.channel)
-            .arg(&*self.process);
+            .arg(&*self.process)
+            .arg(self.total_bytes);
     }
 
     /// The user of an outcome, and what is kept of it.
