@@ -111,7 +111,8 @@ impl Metrics {
         );
         registry.register("queue_jobs", "Jobs in the queues, by state", states.clone());
         registry.register("dead_letters_driven", "Dead letters put back into their queues", driven.clone());
-        let (paused, dropped) = (Family::default(), Family::<LayoutLabels, Counter>::default());
+        let paused = Family::default();
+        let dropped = Family::<LayoutLabels, Counter>::default();
         registry.register(
             "queue_paused",
             "1 while a queue is paused in Bull, and its jobs wait until it is resumed",

@@ -60,8 +60,8 @@ impl<D: Domain> Pipeline<D> {
         config: &crate::config::Queue,
     ) -> Self {
         let (attempts, max_crashes) = (config.attempts, config.max_crashes);
-        let (breaker, throttle) = (Breaker::default(), Throttle::new(config.quota.run_per_second));
-        Self { domain, breaker, throttle, auth, notifier, metrics, attempts, max_crashes }
+        let throttle = Throttle::new(config.quota.run_per_second);
+        Self { domain, breaker: Breaker::default(), throttle, auth, notifier, metrics, attempts, max_crashes }
     }
 
     /// Runs a job once; also returns its user, if known. A panic, in parsing too, is this job's failure and nobody else's.

@@ -1,5 +1,4 @@
-//! Quotas over HTTP: 429 for what is over one, and how much is left, in the fields of the IETF draft "RateLimit header fields
-//! for HTTP".
+//! Quotas over HTTP: 429 for what is over one, and how much is left, in the fields `RateLimit` of the IETF draft.
 
 use std::{
     collections::HashMap,
@@ -54,7 +53,7 @@ pub(super) fn left(limits: &config::Quota, left: Option<u64>) -> axum::response:
 
 /// The answer to a request that is over a quota: 429. There may be room after `wait`, if that is known.
 pub(super) fn over(limits: &config::Quota, quota: Quota, wait: Option<Duration>) -> Problem {
-    let seconds = wait.map_or(SOON, |wait| wait.as_secs_f64().ceil() as u64);
+    let seconds = wait.map_or(SOON, |wait| u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(SOON));
     let mut headers = headers(limits, quota, 0, seconds);
     headers.push((header::RETRY_AFTER, seconds.into()));
     let what = match quota {

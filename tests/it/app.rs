@@ -190,8 +190,8 @@ async fn undecodable_jobs_are_buried_and_their_neighbours_done_on_the_embedded_s
 
 async fn push_among_undecodable(queue: &dyn Inbox) {
     for data in UNDECODABLE {
-        add(&*queue, data.replace("TOKEN", &token("ada")).into_bytes()).await;
-        add(&*queue, create("ada", "Aria").to_string().into_bytes()).await;
+        add(queue, data.replace("TOKEN", &token("ada")).into_bytes()).await;
+        add(queue, create("ada", "Aria").to_string().into_bytes()).await;
     }
 }
 

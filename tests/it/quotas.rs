@@ -235,3 +235,52 @@ async fn who_sends_too_much_over_http_is_told_what_is_too_much_and_when_to_come_
     assert_eq!(others.status(), StatusCode::ACCEPTED);
     service.stop().await;
 }
+
+#[tokio::test]
+async fn requests_that_wait_are_bounded_for_each_user_and_make_room_when_they_end() {
+    // Its jobs wait: the queue is that of a service that is not there.
+    let mut config = servers(&[("OCTAVO__BULL__QUEUES", "none")]);
+    config.queue.quota = Limits { waits: 1, ..Limits::default() };
+    let service = Service::start(config.clone()).await;
+    let queue = crate::support::queue_of(&config, NAME).await;
+    let data = create("ada", "Aria").to_string();
+    let key = format!("{}{NAME}:scheduled", config.queue.prefix);
+    let mut redis = crate::support::patient_redis(&config).await;
+    let id = crate::support::add(&*queue, data.clone()).await;
+    // One that falls due in an hour, under an id of its own.
+    let _: () = redis::cmd("HSET")
+        .arg(format!("{}{NAME}:data", config.queue.prefix))
+        .arg("later")
+        .arg(data)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    let due = mongodb::bson::DateTime::now().timestamp_millis() / 1000 + 3600;
+    let _: () = redis::cmd("ZADD").arg(key).arg(due).arg("later").query_async(&mut redis).await.unwrap();
+    service.outcome("ada", &id).await;
+
+    let waits = "/v1/jobs/later?wait=60s";
+    let first = {
+        let waiting = service.get("ada", waits);
+        let mut waiting = std::pin::pin!(waiting);
+        let refused = async {
+            loop {
+                let response = service.get("ada", "/v1/jobs/later?wait=0s").await;
+                if response.status() == StatusCode::TOO_MANY_REQUESTS {
+                    return response;
+                }
+            }
+        };
+        tokio::select! {
+            _ = &mut waiting => panic!("it did not wait"),
+            refused = refused => refused,
+        }
+    };
+    assert_eq!(first.headers()["ratelimit-policy"], "\"waits\";q=1;qu=\"concurrent-requests\"");
+    // The one that waited was given up by its client.
+    let room = async || {
+        (service.get("ada", "/v1/jobs/later?wait=0s").await.status() == StatusCode::OK).then_some(())
+    };
+    crate::support::until("there is room again", room).await;
+    service.stop().await;
+}

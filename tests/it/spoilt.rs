@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     queues::push_bull,
-    support::{PATIENCE, limits, redis_of, room, servers, unique},
+    support::{PATIENCE, Service, limits, patient_redis, redis_of, room, servers, unique},
 };
 
 const NAME: &str = "Create_Character";
@@ -301,4 +301,22 @@ async fn a_bull_job_with_the_id_of_the_pause_does_not_pause_its_queue_and_a_paus
     assert!(at.queue().counts().await.unwrap().paused);
     let _: () = redis.del(&paused).await.unwrap();
     assert!(!at.queue().counts().await.unwrap().paused);
+}
+
+#[tokio::test]
+async fn a_pause_is_told_in_health_and_metrics() {
+    let config = servers(&[]);
+    let mut redis = patient_redis(&config).await;
+    let paused = format!("{}:{NAME}:meta-paused", config.bull.prefix);
+    let _: () = redis.set(&paused, 1).await.unwrap();
+    let service = Service::start(config).await;
+    let health = service.health().await;
+    assert_eq!(health["queues"][NAME]["paused"], true);
+    assert_eq!(health["queues"]["Read_Character"]["paused"], false);
+    let metrics = service.get("ada", "/metrics").await.text().await.unwrap();
+    let gauge =
+        |queue: &str, layout: &str| format!("octavo_queue_paused{{queue=\"{queue}\",layout=\"{layout}\"}}");
+    assert!(metrics.contains(&format!("{} 1\n", gauge(NAME, "bull"))), "{metrics}");
+    assert!(metrics.contains(&format!("{} 0\n", gauge(NAME, "apalis"))), "{metrics}");
+    service.stop().await;
 }

@@ -184,6 +184,10 @@ impl Service {
         post.json(&json!({ "queue": queue, "data": data })).send().await.unwrap()
     }
 
+    pub async fn get(&self, user: &str, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).bearer_auth(token(user)).send().await.unwrap()
+    }
+
     /// Where a job of `user` stands.
     pub async fn job(&self, user: &str, id: &str) -> Option<Value> {
         let get = self.client.get(format!("{}/v1/jobs/{id}", self.url)).bearer_auth(token(user));

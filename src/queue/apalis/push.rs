@@ -11,7 +11,9 @@ static PUSH: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("../types.lua"), include_str!("push.lua"))));
 
 pub(super) async fn push(queue: &ApalisQueue, Push { data, user, key }: Push<'_>) -> RedisResult<Pushed> {
-    let (keys, quota, id) = (&queue.keys, &queue.quota, queue.ids.next());
+    let keys = &queue.keys;
+    let quota = &queue.quota;
+    let id = queue.ids.next();
     let user = user.unwrap_or_default();
     let mut call = PUSH.prepare_invoke();
     call.key(&keys.scheduled).key(&keys.data).key(format!("{}{id}", keys.meta));

@@ -9,7 +9,10 @@ pub(super) async fn push(
     queue: &EmbeddedQueue,
     Push { data, user, key }: Push<'_>,
 ) -> Result<Pushed, QueueError> {
-    let (name, id, quota, now) = (queue.name, queue.ids.next(), queue.quota, now_ms());
+    let name = queue.name;
+    let id = queue.ids.next();
+    let quota = queue.quota;
+    let now = now_ms();
     let user = user.map(str::to_owned);
     let key = key.cloned();
     let work = move |tx: &Transaction<'_>| {

@@ -10,7 +10,8 @@ use crate::queue::{QueueError, Settled, Settlement, Verdict, log::append};
 pub(super) async fn settle(queue: &EmbeddedQueue, batch: &[Settlement]) -> Result<Vec<Settled>, QueueError> {
     let (name, bounds, now) = (queue.name, queue.log, now_ms());
     let batch = batch.to_vec();
-    let (quota, dropped) = (queue.quota, Arc::clone(&queue.dropped));
+    let quota = queue.quota;
+    let dropped = Arc::clone(&queue.dropped);
     let back = batch.iter().any(|settlement| !matches!(settlement.verdict, Verdict::Done | Verdict::Bury(_)));
     let work = move |tx: &Transaction<'_>| {
         let settle = |settlement: &Settlement| {

@@ -200,7 +200,9 @@ impl OutcomeLog for RedisLog {
             call.arg(&**user).arg(&**queue).arg(*seq).arg(last.seq).arg(*heard);
         }
         let spoilt: Vec<String> = call.invoke_async(&mut self.redis.clone()).await?;
-        spoilt.iter().for_each(|user| warn_of(user));
+        for user in &spoilt {
+            warn_of(user);
+        }
         Ok(())
     }
 
