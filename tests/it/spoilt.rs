@@ -193,7 +193,8 @@ const OWN: [Key; 9] = [
 
 #[tokio::test]
 async fn whatever_is_written_to_a_key_of_apalis_costs_others_nothing() {
-    const KEYS: [Key; 8] = [
+    const KEYS: [Key; 9] = [
+        |at, _| format!("{}counted", at.keys),
         |at, _| format!("{}active", at.keys),
         |at, _| format!("{}scheduled", at.keys),
         |at, _| format!("{}data", at.keys),

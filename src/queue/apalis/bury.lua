@@ -2,7 +2,6 @@
 local SAVED_AS = {
   attempts = 'attempts', ['octavo:crashes'] = 'crashes', ['octavo:error'] = 'error',
   ['octavo:claimed_at'] = 'created_ms', ['octavo:last_claim'] = 'claimed_ms', status = '', ['octavo:lease'] = '',
-  ['octavo:quota'] = '',
 }
 
 -- home is of `letters_at`; data is the key of the hash of data by id, meta that of the job's metadata;
@@ -12,7 +11,6 @@ local function bury(home, data, meta, id, reason, user)
   local fields = redis.pcall('HGETALL', meta)
   for i = 1, fields.err and 0 or #fields, 2 do
     local name = SAVED_AS[fields[i]] or 'job.' .. fields[i]
-    if fields[i] == 'octavo:quota' then user = user or fields[i + 1]:match('^%d+ (.*)$') end
     if name ~= '' then letter[name] = fields[i + 1] end
   end
   -- The first claim may have been the only one.

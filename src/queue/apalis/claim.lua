@@ -1,7 +1,7 @@
 -- Leases jobs that are due, up to a given number.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
 --       5 our last claim (packed: its token, then ids, each with 1 if claimed before, or 0; kept as long as the lease)
---       6 letters (zset, serial)  7 last serial
+--       6 letters (zset, serial)  7 last serial  8 what counts for users (hash, by job id)
 -- ARGV  1 lease token  2 the most jobs, up to 1,000  3 the most bytes of data  4 lease, ms
 --       5 prefix of meta hashes  6 how many of the jobs are the newest, if more than twice as many wait
 --       7 1 if nothing else runs in our process  8 to 12 for letters (letters_at)
@@ -16,7 +16,7 @@
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local alone, long = ARGV[7] == '1', ARGV[13] == '1'
 local letters = letters_at(KEYS[6], KEYS[7], 8)
-local _, spoilt = types({'list', 'zset', 'hash', 'zset', 'string', 'zset', 'string'})
+local _, spoilt = types({'list', 'zset', 'hash', 'zset', 'string', 'zset', 'string', 'hash'})
 if spoilt then return spoilt end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -116,6 +116,7 @@ if more and newest > 0 then
   end
 end
 
+if #broken > 0 then free(letters.all, KEYS[8], broken) end
 if count > 0 then
   redis.call('ZADD', KEYS[4], unpack(leases))
   redis.call('SET', KEYS[5], cmsgpack.pack(claim), 'PX', lease_ms)

@@ -31,6 +31,7 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
         .arg(room.newest)
         .arg(room.alone);
     queue.letters.tell(&mut call);
+    call.key(&keys.counted);
     call.arg(long);
     let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) =
         invoke(&call, &mut queue.redis()).await?;

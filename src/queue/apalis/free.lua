@@ -1,15 +1,17 @@
--- Prepended to the script that settles: jobs that came in over HTTP have left their queue, and no longer count for their users.
--- all   prefix of what belongs to all queues
--- owed  for each job, `<bytes> <user>`, as push.lua has written it
-local function free(all, owed)
+-- Prepended to scripts after which jobs have left their queue: those that came in over HTTP no longer count for their users.
+-- all      prefix of what belongs to all queues; `<all>quota:<user>` has the user's jobs and bytes
+-- counted  the hash with `<bytes> <user>` by job id, as push.lua has written it
+-- ids      the jobs
+local function free(all, counted, ids)
   local users = {}
-  for _, job in ipairs(owed) do
-    local bytes, user = job:match('^(%d+) (.*)$')
+  for _, job in ipairs(redis.call('HMGET', counted, unpack(ids))) do
+    local bytes, user = (job or ''):match('^(%d+) (.*)$')
     if bytes then
       local own = users[user] or {0, 0}
       own[1], own[2], users[user] = own[1] + 1, own[2] + bytes, own
     end
   end
+  redis.call('HDEL', counted, unpack(ids))
   for user, own in pairs(users) do
     local key = all .. 'quota:' .. user
     local now = redis.pcall('HMGET', key, 'jobs', 'bytes')

@@ -11,6 +11,7 @@ macro_rules! burying {
             include_str!("../letters/trim.lua"),
             include_str!("../letters/write.lua"),
             include_str!("bury.lua"),
+            include_str!("free.lua"),
             $script
         )
     };

@@ -3,7 +3,8 @@
 -- KEYS  1 scheduled (zset, seconds)  2 data (hash)  3 meta of the job (hash)
 --       4 what counts for the user (hash): `jobs` and `bytes` that wait or run; `rate` and `keys`, when the buckets of jobs
 --       and of idempotency keys are full again, in µs
---       5 the idempotency key (hash: job, fingerprint), if there is one
+--       5 `<bytes> <user>` of jobs that count (hash, by job id)
+--       6 the idempotency key (hash: job, fingerprint), if there is one
 -- ARGV  1 id of the job  2 its data  3 how long the counts are kept after the last push, ms  4 user, or '' for no quotas
 --       5 the most jobs that wait  6 the most bytes  7 jobs per second  8 idempotency keys per day; 0 for no limit
 --       9 fingerprint of the request  10 how long the key is kept, ms, if there is one
@@ -11,11 +12,11 @@
 -- the quota that is used up, or ''; how many jobs are left of the rate, or -1; ms until there is room, or 0 if nobody knows}.
 -- The key is written last: a push that is aborted leaves none that stands for nothing.
 
-local _, spoilt = types({'zset', 'hash', 'hash', 'hash', KEYS[5] and 'hash'})
+local _, spoilt = types({'zset', 'hash', 'hash', 'hash', 'hash', KEYS[6] and 'hash'})
 if spoilt then return spoilt end
 local id, user = ARGV[1], ARGV[4]
-if KEYS[5] then
-  local before = redis.call('HMGET', KEYS[5], 'job', 'fingerprint')
+if KEYS[6] then
+  local before = redis.call('HMGET', KEYS[6], 'job', 'fingerprint')
   if before[1] then return {before[2] == ARGV[9] and before[1] or '', '', -1, 0} end
 end
 
@@ -40,7 +41,7 @@ if user ~= '' then
   rate, left, wait = take(own[3], ARGV[7] * 10, 10000000)
   if wait > 0 then return {'', 'jobs_per_second', 0, wait} end
   keys = own[4]
-  if KEYS[5] then
+  if KEYS[6] then
     local _
     keys, _, wait = take(own[4], tonumber(ARGV[8]), 86400000000)
     if wait > 0 then return {'', 'idempotency_keys', 0, wait} end
@@ -53,10 +54,10 @@ end
 
 redis.call('HSET', KEYS[2], id, ARGV[2])
 redis.call('HSET', KEYS[3], 'attempts', 0, 'max_attempts', 25, 'status', 'Pending', 'idempotency_key', '')
-if user ~= '' then redis.call('HSET', KEYS[3], 'octavo:quota', #ARGV[2] .. ' ' .. user) end
+if user ~= '' then redis.call('HSET', KEYS[5], id, #ARGV[2] .. ' ' .. user) end
 redis.call('ZADD', KEYS[1], time[1], id)
-if KEYS[5] then
-  redis.call('HSET', KEYS[5], 'job', id, 'fingerprint', ARGV[9])
-  redis.call('PEXPIRE', KEYS[5], ARGV[10])
+if KEYS[6] then
+  redis.call('HSET', KEYS[6], 'job', id, 'fingerprint', ARGV[9])
+  redis.call('PEXPIRE', KEYS[6], ARGV[10])
 end
 return {id, '', left, 0}

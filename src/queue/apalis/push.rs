@@ -17,7 +17,7 @@ pub(super) async fn push(queue: &ApalisQueue, Push { data, user, key }: Push<'_>
     let user = user.unwrap_or_default();
     let mut call = PUSH.prepare_invoke();
     call.key(&keys.scheduled).key(&keys.data).key(format!("{}{id}", keys.meta));
-    call.key(format!("{}{user}", keys.quota));
+    call.key(format!("{}{user}", keys.quota)).key(&keys.counted);
     call.arg(&id).arg(data).arg(KEPT.as_millis()).arg(user);
     call.arg(quota.jobs_waiting)
         .arg(quota.bytes_waiting)

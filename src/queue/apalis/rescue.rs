@@ -21,6 +21,7 @@ pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {
         call.key(&keys.places).key(&keys.old_places).key(&keys.places_since);
         call.arg(&keys.meta).arg(BATCH).arg(queue.log.ttl_ms());
         queue.letters.tell(&mut call);
+        call.key(&keys.counted);
         let rescued: usize = invoke(&call, &mut queue.redis()).await?;
         total += rescued;
         if rescued < BATCH {

@@ -2,12 +2,11 @@
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
 --       5 places of outcomes by job id, `<place> <user>` (hash)  6 the hash that it replaced  7 since when 5 has been
 --       written to, ms: after as long as an outcome is kept, it becomes 6, so that no place is lost before its time
---       8 letters (zset, serial)  9 last serial
+--       8 letters (zset, serial)  9 last serial  10 what counts for users (hash, by job id)
 -- ARGV  1 prefix of meta hashes  2 the queue's name
 --       3 to 11 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process, bytes
 --       of all users
---       12 to 16 for letters (letters_at); what belongs to all queues is there: `quota:<user>` (hash: jobs, bytes), of the jobs
---       that came in over HTTP
+--       12 to 16 for letters (letters_at)
 --       then for each job, at most 1,000: id, lease token, verdict, its argument, user or '', profile
 --       verdict and argument: done, ''; retry, ms to wait and the error; bury, the reason; release, ''; postpone, ms
 -- Returns three values for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome; and
@@ -19,11 +18,13 @@ local log = {
   channel = ARGV[9], process = ARGV[10], total = tonumber(ARGV[11]),
 }
 local letters = letters_at(KEYS[8], KEYS[9], 12)
-local _, spoilt = types({'list', 'zset', 'hash', 'zset', 'hash', 'hash', 'string', 'zset', 'string'})
+local kinds, spoilt = types({'list', 'zset', 'hash', 'zset', 'hash', 'hash', 'string', 'zset', 'string', 'hash'})
 if spoilt then return spoilt end
+-- Whether any job of this queue counts for its user.
+local counted = kinds[10] == 'hash'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local settled, ours, done, metas, told, owed = {}, {}, {}, {}, {}, {}
+local settled, ours, done, metas, told, left = {}, {}, {}, {}, {}, {}
 
 -- Puts a job back, or buries it.
 local function settle(id, verdict, argument, user)
@@ -53,14 +54,13 @@ for n = 1, count do
   local i = n * 6 + 11
   local id = ARGV[i]
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
-  local job = redis.pcall('HMGET', prefix .. id, 'octavo:lease', 'octavo:quota')
-  if not mine[id] and job[1] == ARGV[i + 1] then
+  if not mine[id] and redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1] then
     mine[id] = n
     ours[#ours + 1] = id
     if ARGV[i + 2] == 'done' then
       done[#done + 1], metas[#metas + 1] = id, prefix .. id
     end
-    if job[2] and (ARGV[i + 2] == 'done' or ARGV[i + 2] == 'bury') then owed[#owed + 1] = job[2] end
+    if counted and (ARGV[i + 2] == 'done' or ARGV[i + 2] == 'bury') then left[#left + 1] = id end
   end
 end
 if #ours > 0 then redis.call('ZREM', KEYS[4], unpack(ours)) end
@@ -96,6 +96,6 @@ if #told > 0 then
   redis.call('HSET', KEYS[5], unpack(places))
   redis.call('PEXPIRE', KEYS[5], 3 * log.ttl)
 end
-if #owed > 0 then free(letters.all, owed) end
+if #left > 0 then free(letters.all, KEYS[10], left) end
 warnings(settled)
 return settled

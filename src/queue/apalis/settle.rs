@@ -12,8 +12,7 @@ use crate::queue::{
 };
 
 static SETTLE: LazyLock<Script> = LazyLock::new(|| {
-    let settle =
-        concat!(include_str!("../warnings.lua"), include_str!("free.lua"), include_str!("settle.lua"));
+    let settle = concat!(include_str!("../warnings.lua"), include_str!("settle.lua"));
     Script::new(&[APPEND, super::burying!(""), settle].concat())
 });
 
@@ -25,6 +24,7 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
     call.arg(&keys.meta).arg(queue.name);
     queue.log.args(&mut call);
     queue.letters.tell(&mut call);
+    call.key(&keys.counted);
     for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
             Verdict::Done => ("done", Cow::Borrowed("")),
