@@ -43,7 +43,7 @@ describe('octavo doctor, Redis', () => {
     test('a queue that is paused in Bull', async (t) => {
         const { port } = await startRedis(t, ...LIVE);
         await redisAt(t, port).set('bull:Read_Character:meta-paused', 1);
-        const report = await examine(t, { redis: port });
+        const report = await examine(t, { redis: port, OCTAVO__BULL__PREFIX: 'bull' });
         assert.equal(report.code, 0, report.stdout);
         report.says('redis.paused', 'warning', /Read_Character is paused in Bull/, /queue\.resume\(\)/);
     });
