@@ -13,7 +13,7 @@ use octavo::{
     outcome::{Outcome, Reply},
     pipeline::Domain,
 };
-use serde_json::json;
+use serde_json::{json, value::to_raw_value};
 
 fn auth() -> Auth {
     Auth::new(&"a secret of thirty-two bytes, here".into())
@@ -57,14 +57,8 @@ fn token(c: &mut Criterion) {
 }
 
 fn filter(c: &mut Criterion) {
-    let filter = json!({ "User_Id": "ada", "Name": { "$in": ["Aria", "Bo"] } });
-    c.bench_function("filter", |b| {
-        b.iter_batched(
-            || filter.clone(),
-            |filter| CharacterFilter::parse(Some(filter)).unwrap(),
-            BatchSize::SmallInput,
-        );
-    });
+    let filter = to_raw_value(&json!({ "User_Id": "ada", "Name": { "$in": ["Aria", "Bo"] } })).unwrap();
+    c.bench_function("filter", |b| b.iter(|| CharacterFilter::parse(Some(black_box(&filter))).unwrap()));
 }
 
 fn character(image: usize) -> Character {

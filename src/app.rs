@@ -127,6 +127,8 @@ impl App {
             metrics: Arc::clone(&metrics),
             mode,
             limits,
+            quota: config.queue.quota,
+            waits: http::Waits::default(),
             warnings,
         });
         let served = |place, address: SocketAddr| {

@@ -5,6 +5,7 @@
 mod auth;
 mod host_port;
 mod origins;
+mod quota;
 mod redis;
 mod server;
 mod settings;
@@ -21,6 +22,7 @@ pub use self::redis::Redis;
 pub use auth::Auth;
 pub use host_port::HostPort;
 pub use origins::Origins;
+pub use quota::Quota;
 pub use server::{Place, Server};
 pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Socket};
 

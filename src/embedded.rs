@@ -119,7 +119,7 @@ fn database(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Upgrades a database of an earlier version to [`SCHEMA`]; its dead letters count as having died now.
 fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
-    for column in ["error TEXT", "died INTEGER"] {
+    for column in ["error TEXT", "died INTEGER", "user TEXT"] {
         let name = column.split(' ').next();
         let known = "SELECT count(*) FROM pragma_table_info('jobs') WHERE name = ?";
         if connection.query_row(known, [name], |row| row.get::<_, i64>(0))? == 0 {
@@ -129,6 +129,7 @@ fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "CREATE UNIQUE INDEX IF NOT EXISTS jobs_died ON jobs (died) WHERE died IS NOT NULL;
         CREATE INDEX IF NOT EXISTS jobs_letters ON jobs (queue, died) WHERE died IS NOT NULL;
+        CREATE INDEX IF NOT EXISTS jobs_letters_of ON jobs (user, died) WHERE died IS NOT NULL;
         UPDATE jobs SET died = unixepoch() * 1000000 + seq WHERE state = 'dead' AND died IS NULL;",
     )
 }

@@ -4,7 +4,7 @@ PRAGMA synchronous = FULL;
 
 -- Jobs that are not done. `state` is waiting, active or dead; a waiting job can be claimed from `due` on. `claimed` is when
 -- it was last claimed, `error` what its previous attempt failed with; a dead letter has its `reason` and its serial, `died`:
--- when it died, in microseconds, or one more than the last serial.
+-- when it died, in microseconds, or one more than the last serial. `user` is whose quotas it counts for.
 CREATE TABLE IF NOT EXISTS jobs (
   seq          INTEGER PRIMARY KEY AUTOINCREMENT,
   queue        TEXT NOT NULL,
@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS jobs (
   reason       TEXT,
   error        TEXT,
   died         INTEGER,
+  user         TEXT,
   UNIQUE (queue, id)
 );
 CREATE INDEX IF NOT EXISTS jobs_due ON jobs (queue, state, due, seq);
@@ -49,6 +50,16 @@ CREATE TABLE IF NOT EXISTS log_state (
 );
 CREATE INDEX IF NOT EXISTS log_state_last ON log_state (last);
 DROP TABLE IF EXISTS outcomes;
+
+-- What counts for one user: its jobs that wait or run, and their bytes; when its buckets of jobs and of idempotency keys are
+-- full again, in microseconds.
+CREATE TABLE IF NOT EXISTS quotas (
+  user   TEXT PRIMARY KEY,
+  jobs   INTEGER NOT NULL,
+  bytes  INTEGER NOT NULL,
+  rate   INTEGER NOT NULL,
+  keys   INTEGER NOT NULL
+);
 
 -- Keys that stand for a job, so that requesting it twice makes one job; see src/queue/once.rs.
 CREATE TABLE IF NOT EXISTS idempotency_keys (

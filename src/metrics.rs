@@ -2,7 +2,10 @@
 
 mod http;
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -23,6 +26,8 @@ pub struct Metrics {
     took: Family<QueueLabels, Histogram>,
     states: Family<StateLabels, Gauge<u64, AtomicU64>>,
     driven: Family<QueueLabels, Counter>,
+    paused: Family<LayoutLabels, Gauge<u64, AtomicU64>>,
+    dropped: Family<LayoutLabels, Counter>,
     store: Gauge,
     queue: Gauge,
     sockets: Gauge,
@@ -52,6 +57,12 @@ struct StateLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LayoutLabels {
+    queue: &'static str,
+    layout: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
 }
@@ -62,7 +73,7 @@ struct ReasonLabels {
 }
 
 /// Every word for the end of a job's run.
-const OUTCOMES: [&str; 6] = ["done", "refused", "retry", "released", "buried", "lost"];
+const OUTCOMES: [&str; 7] = ["done", "refused", "retry", "released", "postponed", "buried", "lost"];
 
 impl Metrics {
     /// Metrics at zero for `queues`.
@@ -108,6 +119,18 @@ impl Metrics {
         );
         registry.register("queue_jobs", "Jobs in the queues, by state", states.clone());
         registry.register("dead_letters_driven", "Dead letters put back into their queues", driven.clone());
+        let paused = Family::default();
+        let dropped = Family::<LayoutLabels, Counter>::default();
+        registry.register(
+            "queue_paused",
+            "1 while a queue is paused in Bull, and its jobs wait until it is resumed",
+            paused.clone(),
+        );
+        registry.register(
+            "dead_letters_dropped",
+            "Dead letters that this process dropped to make room for newer ones of the same user",
+            dropped.clone(),
+        );
         registry.register(
             "store_available",
             "1 while the store answers; 0 while it is away and no jobs are claimed",
@@ -156,6 +179,8 @@ impl Metrics {
             took,
             states,
             driven,
+            paused,
+            dropped,
             store,
             queue,
             sockets,
@@ -223,6 +248,7 @@ impl Metrics {
         self.queue.set(available.into());
         if !available {
             self.states.clear();
+            self.paused.clear();
         }
     }
 
@@ -237,6 +263,13 @@ impl Metrics {
         for (state, count) in states {
             self.states.get_or_create(&StateLabels { queue, state }).set(count);
         }
+    }
+
+    /// Notes whether `queue` is paused in `layout`, and how many dead letters it has dropped since the start.
+    pub fn layout(&self, (queue, layout): (&'static str, &'static str), paused: bool, dropped: u64) {
+        let labels = LayoutLabels { queue, layout };
+        self.paused.get_or_create(&labels).set(paused.into());
+        self.dropped.get_or_create(&labels).inner().store(dropped, Relaxed);
     }
 
     /// All metrics as text.

@@ -1,5 +1,7 @@
 //! What a job comes to: the [`Outcome`] that its user is told, or the [`Failure`] that says what the queue does next.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -53,6 +55,8 @@ pub enum Failure {
     Away(String),
     /// The job can never be done: it is buried with this reason, and the user is told.
     Abort(String),
+    /// The job was not begun, since its user has too many: it is put off for this time.
+    Postponed(Duration),
 }
 
 /// Why a request was refused.

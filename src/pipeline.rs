@@ -7,6 +7,7 @@ mod redrive;
 mod renewal;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,6 +23,7 @@ pub use intake::{Intake, Rejected};
 pub use redrive::{Redrive, Redriven};
 
 use breaker::{Breaker, Found};
+use throttle::Throttle;
 
 use crate::{
     auth::{Auth, Caller},
@@ -41,6 +43,7 @@ use crate::{
 pub struct Pipeline<D> {
     domain: D,
     breaker: Breaker,
+    throttle: Throttle,
     auth: Arc<Auth>,
     notifier: Notifier,
     metrics: Arc<Metrics>,
@@ -59,7 +62,8 @@ impl<D: Domain> Pipeline<D> {
         config: &crate::config::Queue,
     ) -> Self {
         let (attempts, max_crashes) = (config.attempts, config.max_crashes);
-        Self { domain, breaker: Breaker::default(), auth, notifier, metrics, attempts, max_crashes }
+        let throttle = Throttle::new(config.quota.run_per_second);
+        Self { domain, breaker: Breaker::default(), throttle, auth, notifier, metrics, attempts, max_crashes }
     }
 
     /// Runs a job once; also returns its user, if known. A panic, in parsing too, is this job's failure and nobody else's.
@@ -87,7 +91,10 @@ impl<D: Domain> Pipeline<D> {
         };
         // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
-            (Ok(caller), Ok(command)) => self.run(&caller, job, command).await,
+            (Ok(caller), Ok(command)) => match self.throttle.put_off(&caller, job) {
+                Some(pause) => Err(Failure::Postponed(pause)),
+                None => self.run(&caller, job, command).await,
+            },
             (Ok(_), Err(reason)) => Err(Failure::Refused(Refusal::Wrong(reason))),
             (Err(error), _) => Err(Failure::Refused(Refusal::Session(error))),
         };
@@ -120,7 +127,7 @@ impl<D: Domain> Pipeline<D> {
                 self.breaker.worked();
                 result
             }
-            Err(Failure::Retry(_) | Failure::Abort(_)) => result,
+            Err(Failure::Retry(_) | Failure::Abort(_) | Failure::Postponed(_)) => result,
         }
     }
 
@@ -157,6 +164,10 @@ impl<D: Domain> Pipeline<D> {
             Err(Failure::Away(reason)) => {
                 let (verdict, reason) = (Verdict::Release, Some(reason));
                 Judged { verdict, outcome: None, word: "released", reason, share: None }
+            }
+            Err(Failure::Postponed(pause)) => {
+                let verdict = Verdict::Postpone(pause);
+                Judged { verdict, outcome: None, word: "postponed", reason: None, share: None }
             }
             Err(Failure::Retry(reason) | Failure::Abort(reason)) => {
                 Judged::buried(reason, told(Outcome::failure, FAILED))
@@ -289,7 +300,7 @@ impl Event<'_> {
         }
         match *outcome {
             // There may be thousands a second: metrics count them, and their users are told.
-            "done" => event!(debug),
+            "done" | "postponed" => event!(debug),
             "refused" | "released" => event!(info),
             _ => event!(warn),
         }

@@ -73,7 +73,7 @@ impl CharacterFilter {
     ///
     /// # Errors
     /// The fields that are not allowed, as `Filter.<field>`; only the first few if there are very many.
-    pub(super) fn parse(filter: Option<&RawValue>) -> Result<Self, Vec<FieldError>> {
+    pub fn parse(filter: Option<&RawValue>) -> Result<Self, Vec<FieldError>> {
         let Some(filter) = filter.map(RawValue::get) else { return Ok(Self::default()) };
         let wrong = |message: String| vec![FieldError::new("Filter", message)];
         if filter.len() > MAX_BYTES {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Auth, Config, Origins, Redis, Server, Storage,
+    Auth, Config, Origins, Quota, Redis, Server, Storage,
     values::{days, list, names, optional, seconds},
 };
 
@@ -83,9 +83,14 @@ pub struct Queue {
     pub outcome_ttl: Duration,
     /// The most bytes of outcomes that are kept for one user.
     pub outcome_bytes: usize,
+    /// The most bytes of large outcomes that are kept in Redis for all users together; 0 is no limit.
+    pub outcome_total_bytes: usize,
     /// How long dead letters are kept.
     #[serde(rename = "dead_letter_days", deserialize_with = "days")]
     pub letter_ttl: Duration,
+    /// What one user may have in the queues, from a section of its own.
+    #[serde(skip)]
+    pub quota: Quota,
 }
 
 impl Queue {
@@ -152,6 +157,7 @@ pub(super) struct Settings {
     mongodb: MongoDb,
     embedded: Embedded,
     queue: Queue,
+    quota: Quota,
     bull: Bull,
     log: Log,
 }
@@ -191,6 +197,12 @@ impl Settings {
         if self.queue.outcome_bytes < 64 << 10 {
             mistakes.push("OCTAVO__QUEUE__OUTCOME_BYTES: must be at least 65536".to_owned());
         }
+        if (1..self.queue.outcome_bytes).contains(&self.queue.outcome_total_bytes) {
+            mistakes.push(
+                "OCTAVO__QUEUE__OUTCOME_TOTAL_BYTES: must be 0 or at least OCTAVO__QUEUE__OUTCOME_BYTES"
+                    .to_owned(),
+            );
+        }
         for origin in self.socket.origins.unlike_any() {
             mistakes.push(format!(
                 "OCTAVO__SOCKET__ORIGINS: \"{origin}\" is not an origin as a browser sends it, like https://example.org"
@@ -224,6 +236,7 @@ impl Settings {
             mistakes.push(format!("OCTAVO__LOG__FILTER: {error}"));
         }
         mistakes.extend(self.redis.mistakes(self.queue.lease));
+        mistakes.extend(self.quota.mistakes());
         if self.mongodb.timeout.is_zero() {
             mistakes.push("OCTAVO__MONGODB__TIMEOUT_SECONDS: must be at least 1".to_owned());
         }
@@ -232,7 +245,7 @@ impl Settings {
             server: self.server,
             socket: self.socket,
             auth: self.auth,
-            queue: self.queue,
+            queue: Queue { quota: self.quota, ..self.queue },
             bull: self.bull,
             storage,
             log: self.log,

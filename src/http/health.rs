@@ -110,6 +110,7 @@ async fn count(state: &super::State) -> Result<BTreeMap<&'static str, Counts>, S
         let mut counts = BTreeMap::<_, Counts>::new();
         for queue in &state.queues {
             let more = queue.counts().await.map_err(|error| error.to_string())?;
+            state.metrics.layout((queue.name(), queue.layout()), more.paused, queue.letters_dropped());
             *counts.entry(queue.name()).or_default() += more;
         }
         Ok(counts)

@@ -18,12 +18,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Route, bearer::Bearer, body, limits::Held, once, problem::Problem};
+use super::{Route, bearer::Bearer, body, limits::Held, once, problem::Problem, quota};
 use crate::{
     auth::Caller,
     heavy,
     pipeline::{FieldError, Rejected, brief},
-    queue::{Look, OnceKey, Pushed, State as JobState},
+    queue::{Look, OnceKey, Push, Pushed, State as JobState},
 };
 
 #[derive(Deserialize)]
@@ -57,14 +57,14 @@ pub(super) async fn create(
     let (body, _held) = receive(&state, bearer.caller(), body).await?;
     let admit = || admit(&state, &bearer, key.as_deref(), &body);
     let Asked { route, queue, data, key } = heavy::beside(body.len(), admit).await?;
-    let pushed = match key {
-        Some(key) => route.inbox.push_once(data, &key).await?,
-        None => Pushed::Added(route.inbox.push(data).await?),
-    };
-    match pushed {
-        Pushed::Added(id) => Ok(accepted(&id, queue)),
+    let push = Push { data, user: Some(bearer.caller().user()), key: key.as_ref() };
+    match route.inbox.push(push).await? {
+        Pushed::Added { id, left } => {
+            Ok((quota::left(&state.quota, left), accepted(&id, queue)).into_response())
+        }
         Pushed::Before(id) => Ok(([(once::REPLAYED, "true")], accepted(&id, queue)).into_response()),
         Pushed::KeyTaken => Err(once::taken()),
+        Pushed::Over { quota, wait } => Err(quota::over(&state.quota, quota, wait)),
     }
 }
 
@@ -197,6 +197,8 @@ pub(super) async fn show(
     let until = Instant::now() + patience.parse()?;
     let bearer = Bearer::verify(&headers, &state)?;
     let caller = bearer.caller();
+    let _counted =
+        if patience.wait.is_some() { Some(state.waits.enter(&state.quota, caller.user())?) } else { None };
     let wait = state.notifier.wait(&id);
     let mut waits = None;
     loop {

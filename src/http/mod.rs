@@ -13,6 +13,7 @@ mod once;
 mod own_page;
 mod page;
 mod problem;
+mod quota;
 mod ready;
 mod request_id;
 mod token;
@@ -31,11 +32,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub use jobs::LONGEST_WAIT;
 pub use letter::{Listing, Summary};
 pub use limits::Limits;
+pub use quota::Waits;
 
 use crate::{
     auth::Auth,
     character::Store,
-    config::{Config, Origins, Place, Storage},
+    config::{self, Config, Origins, Place, Storage},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Intake,
@@ -66,6 +68,10 @@ pub struct State {
     pub mode: Mode,
     /// What all requests together may cost.
     pub limits: Limits,
+    /// What one user may have.
+    pub quota: config::Quota,
+    /// The requests of each user that wait for an outcome.
+    pub waits: quota::Waits,
     /// What an operator should know about the settings.
     pub warnings: Vec<&'static str>,
 }
@@ -191,5 +197,12 @@ fn cors(origins: &Origins) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, once::KEY])
-        .expose_headers([header::LOCATION, header::RETRY_AFTER, once::REPLAYED, request_id::HEADER])
+        .expose_headers([
+            header::LOCATION,
+            header::RETRY_AFTER,
+            once::REPLAYED,
+            request_id::HEADER,
+            quota::POLICY,
+            quota::LEFT,
+        ])
 }

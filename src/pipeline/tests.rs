@@ -173,3 +173,17 @@ async fn a_job_that_an_outage_fails_goes_back_and_only_the_first_to_notice_count
     assert!(matches!(verdict, Verdict::Release), "{verdict:?}");
     assert!(outcome.is_none(), "it is not over");
 }
+
+#[tokio::test]
+async fn a_job_of_a_user_who_has_too_many_is_put_off_once_and_then_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let odd = Pipeline { throttle: Throttle::new(1), ..pipeline(&dir, false) };
+    let done = |verdict| matches!(verdict, Verdict::Done);
+    for _ in 0..10 {
+        assert!(done(odd.handle(&job("well", 1, Options::default())).await.verdict));
+    }
+    let eleventh = odd.handle(&job("well", 1, Options::default())).await;
+    assert!(matches!(eleventh.verdict, Verdict::Postpone(_)) && eleventh.outcome.is_none());
+    let again = Job { redelivered: true, ..job("well", 1, Options::default()) };
+    assert!(done(odd.handle(&again).await.verdict), "it has had its turn");
+}

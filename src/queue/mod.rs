@@ -15,8 +15,10 @@ pub mod letters;
 pub mod log;
 mod long;
 mod once;
+pub(crate) mod quota;
 mod settler;
 mod slots;
+mod spoilt;
 mod wake;
 pub mod worker;
 
@@ -27,7 +29,8 @@ use ulid::Ulid;
 
 pub use connection::{Connection, Server, connect};
 pub use job::{Job, Keep, Options, Origin};
-pub use once::{KEY_TTL, NoKey, OnceKey, Pushed, key_text};
+pub use once::{KEY_TTL, NoKey, OnceKey, Push, Pushed, key_text};
+pub use quota::{BURST_SECONDS, Quota};
 pub use wake::{Channel, Listener, Wake};
 
 use crate::outcome::Outcome;
@@ -63,6 +66,8 @@ pub struct Claim {
     pub next_due: Option<Duration>,
     /// Whether the next job is a suspect: it may have killed two processes, and is claimed only alone.
     pub suspect: bool,
+    /// Whether the queue was paused on purpose: its jobs wait until it is resumed.
+    pub paused: bool,
 }
 
 /// How a claimed job leaves our hands.
@@ -78,6 +83,8 @@ pub enum Verdict {
     Fail(String),
     /// It was not finished, through no fault of its own: back to the front of the queue, no attempt counted.
     Release,
+    /// It was not begun, since its user has too many: it waits for this time, no attempt counted.
+    Postpone(Duration),
 }
 
 /// The end of one claim of one job, with what its user is told.
@@ -119,6 +126,8 @@ pub struct Counts {
     pub active: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Whether the queue was paused on purpose.
+    pub paused: bool,
 }
 
 impl AddAssign for Counts {
@@ -127,6 +136,7 @@ impl AddAssign for Counts {
         self.delayed += more.delayed;
         self.active += more.active;
         self.dead += more.dead;
+        self.paused |= more.paused;
     }
 }
 
@@ -187,6 +197,9 @@ pub trait Queue: Send + Sync {
     /// How many jobs are in each state.
     async fn counts(&self) -> Result<Counts, QueueError>;
 
+    /// How many dead letters this process has dropped to make room for newer ones of the same user.
+    fn letters_dropped(&self) -> u64;
+
     /// Checks that the queue's storage answers.
     async fn ping(&self) -> Result<(), QueueError>;
 
@@ -197,12 +210,9 @@ pub trait Queue: Send + Sync {
 /// A queue that we push jobs to, and look them up in.
 #[async_trait]
 pub trait Inbox: Queue {
-    /// Adds a job, and returns its id.
-    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError>;
-
-    /// Adds a job unless `key` already stands for one, and takes the key in the same step: pushed again, after an error
-    /// hid the answer, it is the same job. The key stands for it for [`KEY_TTL`].
-    async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError>;
+    /// Adds a job unless its user has too many, or its key already stands for one; takes the key in the same step: pushed
+    /// again, after an error hid the answer, it is the same job. The key stands for it for [`KEY_TTL`].
+    async fn push(&self, push: Push<'_>) -> Result<Pushed, QueueError>;
 
     /// What is known about a job.
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError>;

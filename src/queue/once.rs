@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::Quota;
+
 /// How long a key stands for its job, whatever becomes of the job.
 pub const KEY_TTL: Duration = Duration::from_hours(24);
 
@@ -26,15 +28,38 @@ impl OnceKey {
     }
 }
 
-/// What became of a push with a key.
+/// A job to be added.
+#[derive(Debug, Clone, Default)]
+pub struct Push<'a> {
+    /// Its data.
+    pub data: Vec<u8>,
+    /// The user whose quotas count, if any.
+    pub user: Option<&'a str>,
+    /// The key that stands for it, if there is one.
+    pub key: Option<&'a OnceKey>,
+}
+
+/// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
-    /// The job was added, with this id.
-    Added(String),
+    /// The job was added.
+    Added {
+        /// Its id.
+        id: String,
+        /// How many more its user may add at once, if there is a limit.
+        left: Option<u64>,
+    },
     /// The same job had been added before, with this id.
     Before(String),
     /// The key stands for another queue or other data: nothing was added.
     KeyTaken,
+    /// The user has used up a quota: nothing was added.
+    Over {
+        /// Which.
+        quota: Quota,
+        /// How long until there is room, if that is known.
+        wait: Option<Duration>,
+    },
 }
 
 /// A text that cannot be a key.

@@ -79,7 +79,7 @@ pub struct Handled {
 pub struct Report {
     /// The user, when known.
     pub user: Option<String>,
-    /// What became of it, in a word: `done`, `refused`, `retry`, `released`, `buried`.
+    /// What became of it, in a word: `done`, `refused`, `retry`, `released`, `postponed`, `buried`.
     pub outcome: &'static str,
     /// Why it was not done.
     pub reason: Option<String>,
@@ -248,6 +248,20 @@ impl Consumer {
     }
 }
 
+/// Says that a queue was paused, or that it goes on.
+fn told_of(queue: &dyn Queue, paused: bool) {
+    let (queue, layout) = (queue.name(), queue.layout());
+    if paused {
+        tracing::warn!(
+            queue,
+            layout,
+            "the queue is paused: its jobs wait until it is resumed, with queue.resume()"
+        );
+    } else {
+        tracing::info!(queue, layout, "the queue is no longer paused");
+    }
+}
+
 /// Claims into the free slots until the process stops. A suspect, which may have killed two processes, waits until
 /// nothing else runs, and nothing else is claimed until it has ended: so no job is blamed for another's crash. One
 /// crash does not make a suspect, or else everything that a killed process ran would run one by one.
@@ -256,6 +270,7 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
     let (mut lease, mut backoff, mut alone, mut share) = (new_lease(), Backoff::default(), false, 0);
     // Whether the last claim was full.
     let mut backlog = false;
+    let mut paused = false;
     let in_order = consumer.handler.in_order(queue.name());
     while !stop.is_cancelled() {
         let max = if alone { 1 } else { BATCH };
@@ -279,6 +294,10 @@ async fn claim_all(consumer: Arc<Consumer>, jobs: mpsc::Sender<Claimed>) {
         lease = new_lease();
         // Suspects come one after another if a process died with many.
         alone = claim.suspect || claim.jobs.iter().any(Job::is_suspect);
+        if claim.paused != paused {
+            paused = claim.paused;
+            told_of(&**queue, paused);
+        }
         for id in claim.broken {
             tracing::warn!(queue = queue.name(), job = id, "a job that cannot be read was dropped or buried");
         }

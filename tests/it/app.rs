@@ -16,8 +16,8 @@ use redis::{AsyncCommands, aio::ConnectionManager};
 use serde_json::{Value, json};
 
 use crate::support::{
-    SECRET, Service, caller, create, database_of, embedded, patient_redis, queue_of, room, servers, token,
-    until,
+    SECRET, Service, add, caller, create, database_of, embedded, patient_redis, queue_of, room, servers,
+    token, until,
 };
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn twenty_thousand_waiting_jobs_are_drained_and_an_undecodable_one_among_t
 async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character() {
     let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3"), ("OCTAVO__REDIS__TIMEOUT_SECONDS", "2")]);
     let queue = queue_of(&config, "Create_Character").await;
-    let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+    let id = add(&*queue, create("ada", "Aria").to_string().into_bytes()).await;
 
     // A process claims the job, inserts, and dies.
     run_and_die(&config, &*queue).await;
@@ -121,7 +121,7 @@ async fn a_create_whose_process_died_between_insert_and_ack_leaves_one_character
 async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did() {
     let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3"), ("OCTAVO__REDIS__TIMEOUT_SECONDS", "2")]);
     let creates = queue_of(&config, "Create_Character").await;
-    let made = creates.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+    let made = add(&*creates, create("ada", "Aria").to_string().into_bytes()).await;
     run_and_die(&config, &*creates).await;
     let written = database_of(&config).await.collection::<Document>("Characters");
     let there = written.find_one(doc! {}).await.unwrap().unwrap().get_object_id("_id").unwrap();
@@ -131,7 +131,7 @@ async fn a_delete_whose_process_died_before_the_ack_answers_as_the_first_run_did
     let mut jobs = Vec::new();
     for (id, status) in [(there, true), (never_there, false)] {
         let data = json!({ "Id": "ada", "Token": token("ada"), "Id_Character": id.to_hex() });
-        jobs.push((deletes.push(data.to_string().into_bytes()).await.unwrap(), status));
+        jobs.push((add(&*deletes, data.to_string().into_bytes()).await, status));
         run_and_die(&config, &*deletes).await;
     }
 
@@ -192,8 +192,8 @@ async fn undecodable_jobs_of_nobody_are_buried_and_their_neighbours_done_on_the_
 
 async fn push_among_undecodable(queue: &dyn Inbox) {
     for data in UNDECODABLE {
-        queue.push(data.replace("TOKEN", &token("ada")).into_bytes()).await.unwrap();
-        queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+        add(queue, data.replace("TOKEN", &token("ada")).into_bytes()).await;
+        add(queue, create("ada", "Aria").to_string().into_bytes()).await;
     }
 }
 
@@ -213,7 +213,7 @@ async fn check_undecodable(service: Service) {
 async fn a_job_that_killed_three_processes_is_buried_and_its_user_told() {
     let config = servers(&[("OCTAVO__QUEUE__LEASE_SECONDS", "3"), ("OCTAVO__REDIS__TIMEOUT_SECONDS", "2")]);
     let queue = queue_of(&config, "Create_Character").await;
-    let id = queue.push(create("ada", "Aria").to_string().into_bytes()).await.unwrap();
+    let id = add(&*queue, create("ada", "Aria").to_string().into_bytes()).await;
     let mut redis = stock(&config, "unused").await.get_connection().clone();
     let meta = format!("{}Create_Character:meta:{id}", config.queue.prefix);
     let _: () = redis.hset(meta, "octavo:crashes", 3).await.unwrap();
@@ -245,7 +245,7 @@ async fn a_job_with_a_token_that_proves_nothing_is_told_that_the_session_expired
     for (bad, name) in tokens.iter().flat_map(|bad| [(bad, json!("Aria")), (bad, json!(7))]) {
         let mut data = create("ada", "Aria");
         (data["Token"], data["Name"]) = (bad.clone(), name.clone());
-        let id = queue.push(data.to_string().into_bytes()).await.unwrap();
+        let id = add(&*queue, data.to_string().into_bytes()).await;
         let outcome = service.outcome("ada", &id).await;
         assert_eq!(
             outcome,

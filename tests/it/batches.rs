@@ -5,7 +5,7 @@ use octavo::{
     config::{self, Bull},
     outcome::Outcome,
     queue::{
-        Connection, Inbox, Job, Lease, Queue, Settled, Settlement, Verdict,
+        Connection, Job, Lease, Queue, Settled, Settlement, Verdict,
         apalis::ApalisQueue,
         bull::BullQueue,
         connect,
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::{
     queues::push_bull,
-    support::{PATIENCE, limits, redis_of, room, servers, unique},
+    support::{PATIENCE, add, limits, redis_of, room, servers, unique},
 };
 
 const NAME: &str = "Create_Character";
@@ -83,7 +83,7 @@ async fn jobs_of_apalis_are_settled_in_any_order() {
     let log = RedisLog::new(redis.clone(), &limits);
     let queue = ApalisQueue::new(NAME, redis, &limits, &log);
     for _ in 0..30 {
-        queue.push(b"{}".to_vec()).await.unwrap();
+        add(&queue, *b"{}").await;
     }
     settle_in_no_order(&queue, &log).await;
     assert_eq!(queue.counts().await.unwrap().active, 0);

@@ -25,7 +25,9 @@ use tempfile::TempDir;
 
 use crate::{
     queues::push_bull,
-    support::{PATIENCE, SECRET, Service, create, embedded, limits, redis_of, room, servers, unique, until},
+    support::{
+        PATIENCE, SECRET, Service, add, create, embedded, limits, redis_of, room, servers, unique, until,
+    },
 };
 
 const NAME: &str = "Create_Character";
@@ -47,7 +49,7 @@ enum Producer {
 impl Fixture {
     async fn push(&self, data: &str) -> String {
         match &self.producer {
-            Producer::Inbox(inbox) => inbox.push(data.into()).await.unwrap(),
+            Producer::Inbox(inbox) => add(&**inbox, data).await,
             Producer::Bull(redis, prefix) => push_bull(redis.clone(), prefix, data.into()).await,
         }
     }

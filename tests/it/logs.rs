@@ -19,7 +19,7 @@ use octavo::{
 use redis::AsyncCommands;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, limits, redis_of, room, servers, unique, until};
+use crate::support::{PATIENCE, add, limits, redis_of, room, servers, unique, until};
 
 const NAME: &str = "Create_Character";
 
@@ -61,7 +61,7 @@ impl Fixture {
     /// Has jobs of `user` done in one step, each with a message of its own.
     async fn done_together(&self, user: &str, messages: &[&str]) -> Vec<(String, Place)> {
         for _ in messages {
-            self.queue.push(b"{}".to_vec()).await.unwrap();
+            add(&*self.queue, *b"{}").await;
         }
         let jobs = self.queue.claim(&new_lease(), room(messages.len(), true)).await.unwrap().jobs;
         assert_eq!(jobs.len(), messages.len());
@@ -284,6 +284,32 @@ async fn the_oldest_go_when_a_log_has_too_many_bytes() {
         assert_eq!(page.entries[0].job, huge);
         assert_eq!(page.entries[0].profile.get(), r#"{"Message":"resync","Status":true}"#);
     }
+}
+
+#[tokio::test]
+async fn the_oldest_large_ones_of_all_users_go_when_they_have_too_many_bytes_together() {
+    let limits = config::Queue { outcome_bytes: 500_000, outcome_total_bytes: 500_000, ..long() };
+    let on = on_redis(&limits).await;
+    let large = "x".repeat(90_000);
+    on.done("small", "told").await;
+    let mut places = Vec::new();
+    for user in ["a", "b", "c", "d", "e", "f", "g"] {
+        on.done(user, "told before").await;
+        places.push(on.done(user, &large).await.1);
+        on.done(user, "told after").await;
+    }
+    for (n, user) in ["a", "b", "c", "d", "e", "f", "g"].into_iter().enumerate() {
+        let page = on.log.read(user, Which::After(0)).await.unwrap();
+        let (floor, left) = if n < 2 { (places[n].seq, 1) } else { (0, 3) };
+        assert_eq!((page.floor, page.entries.len()), (floor, left), "{user}");
+        assert_eq!(on.unheard(user, NAME).await.len(), left, "{user}");
+        assert_eq!(page.epoch, places[n].epoch.to_string());
+    }
+    assert_eq!(on.after("small", 0).await.len(), 1);
+    // What went counts no more.
+    on.done("a", &large).await;
+    assert_eq!(on.log.read("c", Which::After(0)).await.unwrap().entries.len(), 1);
+    assert_eq!(on.log.read("d", Which::After(0)).await.unwrap().entries.len(), 3);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ mod letters;
 mod logs;
 mod once;
 mod queues;
+mod quotas;
+mod spoilt;
 mod stack_facts;
 mod stores;
 mod support;

@@ -7,8 +7,8 @@ use octavo::{
     config::Queue as Limits,
     embedded::Embedded,
     queue::{
-        Connection, Counts, Inbox, Lease, OnceKey, Pushed, Settled, Settlement, Verdict, apalis::ApalisQueue,
-        connect, embedded::EmbeddedQueue, log::RedisLog, new_lease,
+        Connection, Counts, Inbox, Lease, OnceKey, Push, Pushed, Settled, Settlement, Verdict,
+        apalis::ApalisQueue, connect, embedded::EmbeddedQueue, log::RedisLog, new_lease,
     },
 };
 use redis::AsyncCommands;
@@ -108,8 +108,8 @@ async fn pushes_at_the_same_time_with_one_key_are_one_job(Fixture { inbox, .. }:
         tokio::spawn(async move { push(&inbox, "ada", "k", NAME, DATA).await })
     });
     let answers: Vec<_> = join_all(pushes).await.into_iter().map(Result::unwrap).collect();
-    let first: Vec<_> = answers.iter().filter(|pushed| matches!(pushed, Pushed::Added(_))).collect();
-    let [Pushed::Added(id)] = first[..] else { panic!("{first:?}") };
+    let first: Vec<_> = answers.iter().filter(|pushed| matches!(pushed, Pushed::Added { .. })).collect();
+    let [Pushed::Added { id, .. }] = first[..] else { panic!("{first:?}") };
     let again = answers.iter().filter(|pushed| **pushed == Pushed::Before(id.clone())).count();
     assert_eq!((again, waiting(&inbox).await), (31, 1));
 }
@@ -154,27 +154,13 @@ async fn a_key_in_the_file_is_forgotten_after_a_day() {
     assert_eq!(count().await, 0);
 }
 
-#[tokio::test]
-async fn a_push_that_redis_breaks_off_leaves_no_key_behind() {
-    let (mut redis, limits) = (redis().await, own_limits());
-    let inbox: Arc<dyn Inbox> = Arc::new(on(NAME, &redis, &limits));
-    let scheduled = format!("{}{NAME}:scheduled", limits.prefix);
-    let _: () = redis.set(&scheduled, "no sorted set").await.unwrap();
-    let key = OnceKey::new("ada", "k", NAME, DATA.as_bytes());
-    assert!(inbox.push_once(DATA.into(), &key).await.is_err());
-
-    let _: () = redis.del(&scheduled).await.unwrap();
-    added(push(&inbox, "ada", "k", NAME, DATA).await);
-    assert_eq!(waiting(&inbox).await, 1);
-}
-
 async fn push(inbox: &Arc<dyn Inbox>, user: &str, key: &str, queue: &str, data: &str) -> Pushed {
     let key = OnceKey::new(user, key, queue, data.as_bytes());
-    inbox.push_once(data.into(), &key).await.unwrap()
+    inbox.push(Push { data: data.into(), key: Some(&key), user: None }).await.unwrap()
 }
 
 fn added(pushed: Pushed) -> String {
-    let Pushed::Added(id) = pushed else { panic!("{pushed:?}") };
+    let Pushed::Added { id, .. } = pushed else { panic!("{pushed:?}") };
     id
 }
 

@@ -15,7 +15,7 @@ use octavo::{
 use redis::AsyncCommands;
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, limits, redis_of, room, servers, unique, until};
+use crate::support::{PATIENCE, add, limits, redis_of, room, servers, unique, until};
 
 const NAME: &str = "Create_Character";
 
@@ -55,7 +55,7 @@ impl Fixture {
 
     async fn push(&self, data: Vec<u8>) -> String {
         match &self.producer {
-            Producer::Inbox(inbox) => inbox.push(data).await.unwrap(),
+            Producer::Inbox(inbox) => add(&**inbox, data).await,
             Producer::Bull(redis, prefix) => push_bull(redis.clone(), prefix, data).await,
         }
     }

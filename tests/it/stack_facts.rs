@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{patient_redis, queue_of, redis_of, servers, unique};
+use crate::support::{add, patient_redis, queue_of, redis_of, servers, unique};
 
 async fn storage(name: &str) -> RedisStorage<u32, redis::aio::ConnectionManager> {
     RedisStorage::new(patient_redis(&servers(&[])).await).with_config(Layout::default().queue(name))
@@ -75,7 +75,7 @@ async fn a_job_of_ours_looks_as_one_of_a_stock_push() {
     let queue = queue_of(&config, "Create_Character").await;
     let name = format!("{}Create_Character", config.queue.prefix);
     let mut storage = storage(&name).await;
-    let ours = queue.push(b"7".to_vec()).await.unwrap();
+    let ours = add(&*queue, *b"7").await;
     storage.push(7).await.unwrap();
     let mut redis = storage.get_connection().clone();
     let data: HashMap<String, String> = redis.hgetall(format!("{name}:data")).await.unwrap();

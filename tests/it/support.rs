@@ -6,7 +6,7 @@ use octavo::{
     app::{App, RunError},
     auth::{Auth, Caller},
     config::{self, Config, Environment, Storage},
-    queue::{Inbox, Room, apalis::ApalisQueue, log::RedisLog},
+    queue::{Inbox, Push, Pushed, Room, apalis::ApalisQueue, log::RedisLog},
 };
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use reqwest::{Client, Method, Response, StatusCode};
@@ -90,7 +90,9 @@ pub fn limits(prefix: &str, lease: Duration) -> config::Queue {
         max_crashes: 3,
         outcome_ttl: PATIENCE,
         outcome_bytes: 100_000,
+        outcome_total_bytes: 0,
         letter_ttl: PATIENCE,
+        quota: config::Quota::default(),
     }
 }
 
@@ -187,6 +189,10 @@ impl Service {
         post.json(&json!({ "queue": queue, "data": data })).send().await.unwrap()
     }
 
+    pub async fn get(&self, user: &str, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).bearer_auth(token(user)).send().await.unwrap()
+    }
+
     /// Where a job of `user` stands.
     pub async fn job(&self, user: &str, id: &str) -> Option<Value> {
         let get = self.client.get(format!("{}/v1/jobs/{id}", self.url)).bearer_auth(token(user));
@@ -221,6 +227,13 @@ impl Service {
     pub async fn health(&self) -> Value {
         self.client.get(format!("{}/health", self.url)).send().await.unwrap().json().await.unwrap()
     }
+}
+
+/// Adds a job of nobody's; gives its id.
+pub async fn add(inbox: &(impl Inbox + ?Sized), data: impl Into<Vec<u8>>) -> String {
+    let pushed = inbox.push(Push { data: data.into(), ..Push::default() }).await.unwrap();
+    let Pushed::Added { id, .. } = pushed else { panic!("{pushed:?}") };
+    id
 }
 
 /// What a claim may take, with no share for the newest.

@@ -40,6 +40,14 @@ describe('octavo doctor, Redis', () => {
         full.says('redis.memory', 'failure', /jobs are refused/, /CONFIG SET maxmemory/);
     });
 
+    test('a queue that is paused in Bull', async (t) => {
+        const { port } = await startRedis(t, ...LIVE);
+        await redisAt(t, port).set('bull:Read_Character:meta-paused', 1);
+        const report = await examine(t, { redis: port, OCTAVO__BULL__PREFIX: 'bull' });
+        assert.equal(report.code, 0, report.stdout);
+        report.says('redis.paused', 'warning', /Read_Character is paused in Bull/, /queue\.resume\(\)/);
+    });
+
     test('a Redis that is a replica names its primary', async (t) => {
         const primary = await startRedis(t, ...LIVE);
         const { port } = await startRedis(t, ...LIVE, '--replicaof', '127.0.0.1', String(primary.port));

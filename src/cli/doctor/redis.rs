@@ -28,7 +28,7 @@ pub(super) async fn examine(config: &config::Redis, all: &Config) -> Vec<Check> 
         Err(_) => return vec![silent(&address)],
     };
     let mut checks = Vec::new();
-    let looked = match look(config, &mut redis, &mut checks).await {
+    let looked = match look((config, &all.bull), &mut redis, &mut checks).await {
         // Last: without the rights to end a transaction, everything that follows is part of it.
         Ok(sample) => limited(rights::examine(all, &mut redis)).await.map(|check| {
             checks.push(check);
@@ -47,7 +47,7 @@ pub(super) async fn examine(config: &config::Redis, all: &Config) -> Vec<Check> 
 
 /// Asks everything; ends early when the server no longer answers.
 async fn look(
-    config: &config::Redis,
+    (config, bull): (&config::Redis, &config::Bull),
     redis: &mut Connection,
     checks: &mut Vec<Check>,
 ) -> Result<Option<Sample>, Unanswered> {
@@ -76,7 +76,24 @@ async fn look(
             None => unchecked("redis.failover", "CONFIG GET"),
         });
     }
+    paused(bull, redis, checks).await?;
     Ok(sample)
+}
+
+/// Whether jobs wait because their queue was paused.
+async fn paused(
+    bull: &config::Bull,
+    redis: &mut Connection,
+    checks: &mut Vec<Check>,
+) -> Result<(), Unanswered> {
+    for queue in &bull.queues {
+        let key = format!("{}:{queue}:meta-paused", bull.prefix);
+        if ask::<bool>(redis, &["EXISTS", &key]).await? == Some(true) {
+            let found = format!("queue {queue} is paused in Bull: its jobs wait");
+            checks.push(Check::warning("redis.paused", found, "resume it with queue.resume()"));
+        }
+    }
+    Ok(())
 }
 
 /// The fewest replicas with which a master accepts writes.

@@ -1,11 +1,11 @@
 -- Leases jobs that are due, up to a given number.
 -- KEYS  1 active (list)  2 scheduled (zset, seconds)  3 data (hash)  4 leases (zset, ms)
 --       5 our last claim (packed: its token, then ids, each with 1 if claimed before, or 0; kept as long as the lease)
---       6 letters (zset, serial)  7 last serial
+--       6 letters (zset, serial)  7 last serial  8 what counts for users (hash, by job id)
 -- ARGV  1 lease token  2 the most jobs, up to 1,000  3 the most bytes of data  4 lease, ms
 --       5 prefix of meta hashes  6 how many of the jobs are the newest, if more than twice as many wait
---       7 1 if nothing else runs in our process  8 prefix of letters  9 how long letters are kept, ms
---       10 1 to leave out the data, because it is long: Lua hashes every byte of a string that it is given
+--       7 1 if nothing else runs in our process  8 to 12 for letters (letters_at)
+--       13 1 to leave out the data, because it is long: Lua hashes every byte of a string that it is given
 -- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is seven values:
 --       attempts, max_attempts, crashes, time of its first claim in ms, data, id, 1 if it was claimed before; a producer
 --       may have spoilt the numbers, or left them out
@@ -14,8 +14,10 @@
 -- was lost, it returns the same jobs. The first write frees memory: a full Redis refuses a script only at its first write.
 
 local token, max, max_bytes, lease_ms, prefix = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local alone, long = ARGV[7] == '1', ARGV[10] == '1'
-local letters = {set = KEYS[6], last = KEYS[7], prefix = ARGV[8], ttl = ARGV[9]}
+local alone, long = ARGV[7] == '1', ARGV[13] == '1'
+local letters = letters_at(KEYS[6], KEYS[7], 8)
+local _, spoilt = types({'list', 'zset', 'hash', 'zset', 'string', 'zset', 'string', 'hash'})
+if spoilt then return spoilt end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
@@ -42,7 +44,9 @@ local function add(id, data, f, before)
 end
 
 local given = redis.call('GET', KEYS[5])
-given = given and cmsgpack.unpack(given) or {}
+local known
+known, given = pcall(cmsgpack.unpack, given or '')
+given = known and type(given) == 'table' and given or {}
 if given[1] == token then
   for i = 2, #given, 2 do
     local id, f = given[i], read(given[i])
@@ -112,6 +116,7 @@ if more and newest > 0 then
   end
 end
 
+if #broken > 0 then free(letters.all, KEYS[8], broken) end
 if count > 0 then
   redis.call('ZADD', KEYS[4], unpack(leases))
   redis.call('SET', KEYS[5], cmsgpack.pack(claim), 'PX', lease_ms)

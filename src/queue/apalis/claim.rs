@@ -6,7 +6,7 @@ use redis::{RedisResult, Script};
 use ulid::Ulid;
 
 use super::{ApalisQueue, LAYOUT};
-use crate::queue::{Claim, Job, Lease, Options, Room};
+use crate::queue::{Claim, Job, Lease, Options, Room, spoilt::invoke};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
@@ -31,9 +31,10 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
         .arg(room.newest)
         .arg(room.alone);
     queue.letters.tell(&mut call);
+    call.key(&keys.counted);
     call.arg(long);
     let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) =
-        call.invoke_async(&mut queue.redis()).await?;
+        invoke(&call, &mut queue.redis()).await?;
     let mut jobs: Vec<_> = rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect();
     if long && !jobs.is_empty() {
         read(queue, &mut jobs).await?;
@@ -44,6 +45,7 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
+        paused: false,
     })
 }
 

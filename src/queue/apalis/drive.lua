@@ -3,6 +3,8 @@
 -- ARGV  1 id  2 serial of the letter that is meant  3 new data, or '' to keep the old
 -- Returns 1; 0 if there is no such letter (any more); -1 if there is a job with this id: then nothing is changed.
 
+local _, spoilt = types({'zset', 'hash', 'hash', 'hash', 'zset'})
+if spoilt then return spoilt end
 if redis.call('HGET', KEYS[2], 'serial') ~= ARGV[2] then return 0 end
 if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 1 or redis.call('EXISTS', KEYS[4]) == 1 then return -1 end
 

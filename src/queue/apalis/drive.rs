@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use redis::{RedisResult, Script};
 
 use super::ApalisQueue;
-use crate::queue::letters::Letter;
+use crate::queue::{letters::Letter, spoilt::invoke};
 
-static DRIVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("drive.lua")));
+static DRIVE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("../types.lua"), include_str!("drive.lua"))));
 
 impl ApalisQueue {
     /// Puts the job of `letter` back, with new `data` unless that is empty; returns what `drive.lua` does.
@@ -17,6 +18,6 @@ impl ApalisQueue {
         call.key(&self.letters.set).key(self.letters.letter(id)).key(&keys.data);
         call.key(format!("{}{id}", keys.meta)).key(&keys.scheduled);
         call.arg(id).arg(letter.serial).arg(data);
-        call.invoke_async(&mut self.redis()).await
+        invoke(&call, &mut self.redis()).await
     }
 }

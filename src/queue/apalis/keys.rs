@@ -24,6 +24,10 @@ pub(super) struct Keys {
     pub places_since: String,
     /// Prefix of idempotency keys, which all queues share: `<prefix>octavo:key:<hash>`.
     pub once: String,
+    /// Hash of the jobs that count for their users, `<bytes> <user>`, by job.
+    pub counted: String,
+    /// Prefix of what counts for one user, in all queues: `<prefix>octavo:quota:<user>`.
+    pub quota: String,
 }
 
 impl Keys {
@@ -39,8 +43,10 @@ impl Keys {
             claim: ours(&format!("claim:{process}")),
             places: ours("places"),
             old_places: ours("places:old"),
+            counted: ours("counted"),
             places_since: ours("places:since"),
             once: format!("{prefix}octavo:key:"),
+            quota: format!("{prefix}octavo:quota:"),
         }
     }
 }

@@ -6,10 +6,12 @@
 macro_rules! burying {
     ($script:expr) => {
         concat!(
+            include_str!("../types.lua"),
             include_str!("../is_text.lua"),
             include_str!("../letters/trim.lua"),
             include_str!("../letters/write.lua"),
             include_str!("bury.lua"),
+            include_str!("free.lua"),
             $script
         )
     };
@@ -32,7 +34,7 @@ use apalis_redis::Config as Layout;
 use async_trait::async_trait;
 
 use super::{
-    Claim, Connection, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Room, Settled,
+    Claim, Connection, Counts, Inbox, Lease, Look, Push, Pushed, Queue, QueueError, Room, Settled,
     Settlement, Wake,
     ids::Ids,
     letters::Home,
@@ -57,6 +59,7 @@ pub struct ApalisQueue {
     long: Long,
     lease: Duration,
     log: Log,
+    quota: config::Quota,
     wake: Arc<Wake>,
 }
 
@@ -77,6 +80,7 @@ impl ApalisQueue {
             long: Long::default(),
             lease: config.lease,
             log: log.keys().clone(),
+            quota: config.quota,
         }
     }
 
@@ -127,6 +131,10 @@ impl Queue for ApalisQueue {
         Ok(count::count(self).await?)
     }
 
+    fn letters_dropped(&self) -> u64 {
+        self.letters.dropped()
+    }
+
     async fn ping(&self) -> Result<(), QueueError> {
         Ok(redis::cmd("PING").query_async(&mut self.redis()).await?)
     }
@@ -138,12 +146,8 @@ impl Queue for ApalisQueue {
 
 #[async_trait]
 impl Inbox for ApalisQueue {
-    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        Ok(push::push(self, data).await?)
-    }
-
-    async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError> {
-        Ok(push::push_once(self, data, key).await?)
+    async fn push(&self, push: Push<'_>) -> Result<Pushed, QueueError> {
+        Ok(push::push(self, push).await?)
     }
 
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {

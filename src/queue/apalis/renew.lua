@@ -5,6 +5,8 @@
 -- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, and only if that may
 -- need memory; and another node takes back what is not renewed.
 
+local _, spoilt = types({'zset'})
+if spoilt then return spoilt end
 redis.call('ZREMRANGEBYRANK', KEYS[1], '1', '0')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use redis::{RedisResult, Script};
 
 use super::ApalisQueue;
+use crate::queue::spoilt::invoke;
 
 static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("rescue.lua"))));
 
@@ -20,7 +21,8 @@ pub(super) async fn rescue(queue: &ApalisQueue) -> RedisResult<usize> {
         call.key(&keys.places).key(&keys.old_places).key(&keys.places_since);
         call.arg(&keys.meta).arg(BATCH).arg(queue.log.ttl_ms());
         queue.letters.tell(&mut call);
-        let rescued: usize = call.invoke_async(&mut queue.redis()).await?;
+        call.key(&keys.counted);
+        let rescued: usize = invoke(&call, &mut queue.redis()).await?;
         total += rescued;
         if rescued < BATCH {
             return Ok(total);

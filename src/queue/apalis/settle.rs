@@ -8,10 +8,13 @@ use super::ApalisQueue;
 use crate::queue::{
     Settled, Settlement, Verdict,
     log::{APPEND, Row, settled},
+    spoilt::invoke,
 };
 
-static SETTLE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(&[APPEND, super::burying!(include_str!("settle.lua"))].concat()));
+static SETTLE: LazyLock<Script> = LazyLock::new(|| {
+    let settle = concat!(include_str!("../warnings.lua"), include_str!("settle.lua"));
+    Script::new(&[APPEND, super::burying!(""), settle].concat())
+});
 
 pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisResult<Vec<Settled>> {
     let keys = &queue.keys;
@@ -21,6 +24,7 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
     call.arg(&keys.meta).arg(queue.name);
     queue.log.args(&mut call);
     queue.letters.tell(&mut call);
+    call.key(&keys.counted);
     for Settlement { id, lease, verdict, outcome, .. } in batch {
         let (verdict, argument) = match verdict {
             // This layout keeps nothing of a job that is over.
@@ -28,10 +32,11 @@ pub(super) async fn settle(queue: &ApalisQueue, batch: &[Settlement]) -> RedisRe
             Verdict::Retry(pause, error) => ("retry", format!("{} {error}", pause.as_millis()).into()),
             Verdict::Bury(reason) => ("bury", reason.into()),
             Verdict::Release => ("release", Cow::Borrowed("")),
+            Verdict::Postpone(pause) => ("postpone", pause.as_millis().to_string().into()),
         };
         let (user, profile) = queue.log.kept(outcome.as_ref());
         call.arg(id).arg(&**lease).arg(verdict).arg(&*argument).arg(user).arg(profile);
     }
-    let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
-    Ok(rows.into_iter().map(settled).collect())
+    let rows: Vec<Row> = invoke(&call, &mut queue.redis()).await?;
+    Ok(settled(rows, &queue.letters))
 }

@@ -2,12 +2,15 @@
 -- KEYS  1 wait (list)  2 active (list)  3 delayed (zset, ms * 4096)  4 priority (zset)  5 paused (list)
 --       6 meta-paused
 --       7 our last claim (packed: its token, then ids, each with 1 if claimed before, or 0; kept as long as the lock)
---       8 letters (zset, serial)
+--       8 letters (zset, serial)  9 completed (zset)  10 failed (zset)  11 stalled (set)  12 stalled-check  13 repeat (zset)
+--       14 limiter
 -- ARGV  1 lock token  2 the most jobs, up to 1,000  3 the most bytes of data  4 lock, ms
 --       5 prefix of keys  6 how many of the jobs are the newest, if more than twice as many wait and none has a priority
 --       7 1 if nothing else runs in our process  8 prefix of letters  9 1 to leave out the data, because it is long
--- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next}; a job is eight values:
+-- Returns {jobs, broken ids, ms until the next job is due or -1, now in ms, 1 if a suspect is next,
+--       1 if the queue is paused}; a job is eight values:
 --       data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id
+-- A job whose id is the name of what Bull keeps there would block the whole queue: it is what is moved out of the way.
 -- A suspect, a job that may have killed two processes, is claimed only alone.
 -- Publishes `waiting@` for delayed jobs that fell due, and `active` if somebody may hear it or there are few jobs.
 -- The cost grows with the number claimed, never with the backlog, except for jobs with a delay and a priority: their
@@ -40,25 +43,35 @@ local function add(id, f)
   count = count + 1
 end
 
-unblock(prefix)
-local given = redis.call('GET', KEYS[7])
-given = given and cmsgpack.unpack(given) or {}
+local kinds, spoilt = types({
+  'list', 'list', 'zset', 'zset', 'list', 'string', 'string', 'zset', 'zset', 'zset', 'set', 'string', 'zset', 'string',
+})
+if spoilt then return spoilt end
+local paused = kinds[6] ~= 'none'
+local known, given = pcall(cmsgpack.unpack, redis.call('GET', KEYS[7]) or '')
+given = known and type(given) == 'table' and given or {}
 if given[1] == token then
   for i = 2, #given, 2 do
     local id = given[i]
-    local f = redis.call('GET', prefix .. id .. ':lock') == token and read(id)
+    local f = redis.pcall('GET', prefix .. id .. ':lock') == token and read(id)
     if f then
       f[6] = given[i + 1] == 1 and f[6]
       add(id, f)
     end
   end
-  return {jobs, broken, -1, now, 0}
+  return {jobs, broken, -1, now, 0, 0}
 end
 redis.call('DEL', KEYS[7])
+if kinds[5] == 'list' and not paused then
+  -- They were added while the queue seemed to be paused; up to 1,000 at a time go behind those that wait.
+  local put_off = redis.call('LRANGE', KEYS[5], '-1000', '-1')
+  redis.call('LTRIM', KEYS[5], '0', '-1001')
+  for n = #put_off, 1, -1 do redis.call('LPUSH', KEYS[1], put_off[n]) end
+end
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('%d', now * 4096 + 4095), 'LIMIT', '0', ARGV[2])
 if #due > 0 then
-  local list = redis.call('EXISTS', KEYS[6]) == 1 and KEYS[5] or KEYS[1]
+  local list = paused and KEYS[5] or KEYS[1]
   redis.call('ZREM', KEYS[3], unpack(due))
   for _, id in ipairs(due) do
     local priority = redis.pcall('HGET', prefix .. id, 'priority')
@@ -145,10 +158,10 @@ end
 if count > 0 then
   redis.call('LPUSH', KEYS[2], unpack(active))
   redis.call('SET', KEYS[7], cmsgpack.pack(claim), 'PX', lock_ms)
-  return {jobs, broken, -1, now, 0}
+  return {jobs, broken, -1, now, 0, paused and 1 or 0}
 end
 local wait = -1
 local first = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
 if first[2] then wait = math.max(0, math.floor(first[2] / 4096) - now) end
 if #broken > 0 then wait = 0 end
-return {jobs, broken, wait, now, suspect}
+return {jobs, broken, wait, now, suspect, paused and 1 or 0}

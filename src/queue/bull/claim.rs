@@ -5,13 +5,13 @@ use std::{sync::LazyLock, time::Duration};
 use redis::{RedisResult, Script};
 
 use super::{BullQueue, LAYOUT, options};
-use crate::queue::{Claim, Job, Lease, Room};
+use crate::queue::{Claim, Job, Lease, Room, spoilt::invoke};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         include_str!("../is_text.lua"),
         include_str!("heard.lua"),
-        include_str!("unblock.lua"),
+        include_str!("../types.lua"),
         include_str!("claim.lua"),
     ))
 });
@@ -22,13 +22,16 @@ type Row = (Field, Field, Field, Field, Field, Field, Field, String);
 
 type Field = Option<Vec<u8>>;
 
+/// Jobs, broken ids, ms until the next job is due or -1, now in ms, whether a suspect is next, whether the queue is paused.
+type Answer = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool, bool);
+
 /// The end of the year 9999: no later time can be written in ISO 8601.
 const LAST_MS: u64 = 253_402_300_799_999;
 
 pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
     let (keys, long) = (&queue.keys, queue.long.expected());
-    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
-        .key(&keys.wait)
+    let mut call = CLAIM.prepare_invoke();
+    call.key(&keys.wait)
         .key(&keys.active)
         .key(&keys.delayed)
         .key(&keys.priority)
@@ -36,6 +39,12 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         .key(&keys.meta_paused)
         .key(&keys.claim)
         .key(&queue.letters.set)
+        .key(&keys.completed)
+        .key(&keys.failed)
+        .key(&keys.stalled)
+        .key(&keys.stalled_check)
+        .key(&keys.repeat)
+        .key(&keys.limiter)
         .arg(&**lease)
         .arg(room.jobs)
         .arg(queue.claim_bytes)
@@ -44,9 +53,8 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         .arg(room.newest)
         .arg(room.alone)
         .arg(&queue.letters.prefix)
-        .arg(long)
-        .invoke_async(&mut queue.redis())
-        .await?;
+        .arg(long);
+    let (rows, broken, next_due, now, suspect, paused): Answer = invoke(&call, &mut queue.redis()).await?;
     let mut options = options::Reader::default();
     let mut jobs: Vec<_> =
         rows.into_iter().map(|row| job(queue.name, row, lease, now, &mut options)).collect();
@@ -59,6 +67,7 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
+        paused,
     })
 }
 

@@ -6,6 +6,8 @@
 --       was added or retried in Bull: then nothing is changed.
 -- Publishes `waiting@`. A job that Bull still has, and whose data was changed there since, keeps the changed data.
 
+local _, spoilt = types({'zset', 'hash', 'hash', 'zset', 'list', 'list', 'string'})
+if spoilt then return spoilt end
 if redis.call('HGET', KEYS[2], 'serial') ~= ARGV[2] then return 0 end
 local kept = redis.call('EXISTS', KEYS[3]) == 1
 if kept and not redis.call('ZSCORE', KEYS[4], ARGV[1]) then return -1 end

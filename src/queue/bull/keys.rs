@@ -24,6 +24,10 @@ pub(super) struct Keys {
     pub stalled: String,
     /// Exists until the next check for stalled jobs is due.
     pub stalled_check: String,
+    /// Sorted set of what Bull's producers repeat.
+    pub repeat: String,
+    /// What Bull's own workers count jobs with, if their rate is limited.
+    pub limiter: String,
     /// Our own: what the last claim of this process returned, packed.
     pub claim: String,
 }
@@ -44,6 +48,8 @@ impl Keys {
             failed: key("failed"),
             stalled: key("stalled"),
             stalled_check: key("stalled-check"),
+            repeat: key("repeat"),
+            limiter: key("limiter"),
             claim: key(&format!("claim:{process}")),
         }
     }

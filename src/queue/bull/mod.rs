@@ -107,6 +107,10 @@ impl Queue for BullQueue {
         Ok(count::count(self).await?)
     }
 
+    fn letters_dropped(&self) -> u64 {
+        self.letters.dropped()
+    }
+
     async fn ping(&self) -> Result<(), QueueError> {
         Ok(redis::cmd("PING").query_async(&mut self.redis()).await?)
     }

@@ -4,10 +4,13 @@
 -- Returns 1 for each job, or 0 if the lock is not ours (any more).
 -- The first write frees memory: a full Redis refuses a script only at its first write.
 
+local _, spoilt = types({'set'})
+if spoilt then return spoilt end
 local renewed = {}
 for i = 3, #ARGV, 2 do
   local lock = ARGV[1] .. ARGV[i] .. ':lock'
-  local holder = redis.call('GET', lock)
+  local holder = redis.pcall('GET', lock)
+  if type(holder) == 'table' then holder = false end
   -- If the job is waiting again, the lock ends when it expires, or with the next claim.
   local ours = holder == ARGV[i + 1] or not holder and redis.call('TYPE', ARGV[1] .. ARGV[i]).ok == 'hash'
   if ours then

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use redis::{RedisResult, Script};
 
 use super::BullQueue;
-use crate::queue::Lease;
+use crate::queue::{Lease, spoilt::invoke};
 
-static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("renew.lua")));
+static RENEW: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("../types.lua"), include_str!("renew.lua"))));
 
 pub(super) async fn renew(queue: &BullQueue, held: &[(String, Lease)]) -> RedisResult<Vec<bool>> {
     let mut call = RENEW.prepare_invoke();
@@ -15,5 +16,5 @@ pub(super) async fn renew(queue: &BullQueue, held: &[(String, Lease)]) -> RedisR
     for (id, lease) in held {
         call.arg(id).arg(&**lease);
     }
-    call.invoke_async(&mut queue.redis()).await
+    invoke(&call, &mut queue.redis()).await
 }

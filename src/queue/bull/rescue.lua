@@ -3,18 +3,23 @@
 -- ARGV  1 prefix of keys  2 ms until the next check
 -- Returns how many. Publishes `stalled@`. Does nothing if another worker has checked recently: the workers of one queue,
 -- Bull's among them, share `stalled-check`. The cost grows with the number of active jobs.
+-- A lock that is no text is none.
 -- Begins with a write that changes nothing: a full Redis refuses a script only at its first write, if that may need memory.
 
+local kinds, spoilt = types({'set', 'list', 'list', 'string', 'string', 'list'})
+if spoilt then return spoilt end
 redis.call('SREM', KEYS[1], '')
+-- Nobody would ever check again.
+if kinds[4] == 'string' and redis.call('PTTL', KEYS[4]) == -1 then redis.call('DEL', KEYS[4]) end
 if not redis.call('SET', KEYS[4], 1, 'NX', 'PX', ARGV[2]) then return 0 end
 
 local taken = 0
-local list = redis.call('EXISTS', KEYS[5]) == 1 and KEYS[6] or KEYS[2]
+local list = kinds[5] == 'string' and KEYS[6] or KEYS[2]
 local stalled = redis.call('SMEMBERS', KEYS[1])
 redis.call('DEL', KEYS[1])
 for _, id in ipairs(stalled) do
   local key = ARGV[1] .. id
-  if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', KEYS[3], 1, id) > 0 then
+  if type(redis.pcall('GET', key .. ':lock')) ~= 'string' and redis.call('LREM', KEYS[3], 1, id) > 0 then
     if redis.call('TYPE', key).ok == 'hash' then
       -- Fails if the current value is not a number.
       if type(redis.pcall('HINCRBY', key, 'stalledCounter', 1)) == 'table' then

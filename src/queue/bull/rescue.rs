@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 use redis::{RedisResult, Script};
 
 use super::BullQueue;
+use crate::queue::spoilt::invoke;
 
 /// Checks per lease.
 const CHECKS: u32 = 5;
 
-static RESCUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rescue.lua")));
+static RESCUE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("../types.lua"), include_str!("rescue.lua"))));
 
 /// A job that one check finds active is taken back by the next, if its lock is gone by then: so a check is due more than
 /// once per lease. It is due often, so that what a dead process held is back soon after its locks expire.
@@ -21,5 +23,5 @@ pub(super) async fn rescue(queue: &BullQueue) -> RedisResult<usize> {
         call.key(key);
     }
     call.arg(&keys.prefix).arg((queue.lease / CHECKS).as_millis());
-    call.invoke_async(&mut queue.redis()).await
+    invoke(&call, &mut queue.redis()).await
 }

@@ -3,15 +3,16 @@
 --       6 meta-paused  7 stalled (set)  8 completed (zset, ms)  9 failed (zset, ms)
 --       10 letters (zset, serial)  11 last serial
 -- ARGV  1 prefix of keys  2 the queue's name
---       3 to 10 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process
---       11 prefix of letters  12 how long letters are kept, ms
+--       3 to 11 for the log (append.lua): prefixes of entries, states, unheard; ms, bytes, epoch, channel, our process, bytes
+--       of all users
+--       12 to 16 for letters (letters_at)
 --       then for each job, at most 1,000: id, lock token, verdict, the value returned or the reason, user or '', what the
 --       user is told or '' if that is the value
---       verdict: `removed`, for completed, not kept and never debounced; `completed N/S`, `failed N/S`, and `refused N/S`,
---       for failed without a letter, with how many to keep and for how many seconds, or nothing for no limit; `retry MS/PUSH`, with ms to wait, and LPUSH or RPUSH;
---       `release`
+--       verdict: `removed`, for completed, not kept and never debounced; `completed N/S`, `failed N/S`, and `refused N/S`, for
+--       failed without a letter, with how many to keep and for how many seconds, or nothing for no limit; `retry MS/PUSH`,
+--       with ms to wait, and LPUSH or RPUSH; `release`; `postpone MS`
 -- Returns three values for each job: its place in the log, the place before, epoch; 1, 0, '' without an outcome; and
--- 0, 0, '' if the lock is not ours (any more): then nothing is changed.
+-- 0, 0, '' if the lock is not ours (any more): then nothing is changed. Then what to warn of: see `warnings`.
 -- Publishes `completed` and `failed` if somebody may hear it or there are few jobs; `delayed`; and `drained` when nothing
 -- waits or runs any more. For each job, removes up to 100 of those that are too old to keep, and 100 of those too many.
 -- The first write frees memory: a full Redis refuses a script only at its first write, so none breaks off halfway.
@@ -19,9 +20,13 @@
 local prefix, queue = ARGV[1], ARGV[2]
 local log = {
   entries = ARGV[3], state = ARGV[4], unheard = ARGV[5], ttl = ARGV[6], max = tonumber(ARGV[7]), epoch = ARGV[8],
-  channel = ARGV[9], process = ARGV[10],
+  channel = ARGV[9], process = ARGV[10], total = tonumber(ARGV[11]),
 }
-local letters = {set = KEYS[10], last = KEYS[11], prefix = ARGV[11], ttl = ARGV[12]}
+local letters = letters_at(KEYS[10], KEYS[11], 12)
+local kinds, spoilt = types({
+  'list', 'list', 'zset', 'zset', 'list', 'string', 'set', 'zset', 'zset', 'zset', 'string',
+})
+if spoilt then return spoilt end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now_text = string.format('%d', now)
@@ -30,7 +35,7 @@ local gone, ended = {}, {}
 
 -- Puts a job back where it is claimed from; `push` says at which end.
 local function wait(id, push)
-  local list = redis.call('EXISTS', KEYS[6]) == 1 and KEYS[5] or KEYS[1]
+  local list = kinds[6] == 'string' and KEYS[5] or KEYS[1]
   local priority = tonumber(redis.call('HGET', prefix .. id, 'priority')) or 0
   if push == 'LPUSH' and priority ~= 0 and priority == priority then
     redis.call('ZADD', KEYS[4], priority, id)
@@ -68,7 +73,7 @@ local function failed(key, reason)
   redis.call('HSET', key, 'failedReason', reason, 'stacktrace', cjson.encode(traces))
 end
 
-local publishes = heard((#ARGV - 12) / 6, prefix .. 'completed', prefix .. 'failed')
+local publishes = heard((#ARGV - 16) / 6, prefix .. 'completed', prefix .. 'failed')
 
 local function tell(event, id, value)
   if publishes then
@@ -117,14 +122,21 @@ local function trim(set, keep)
   return over > 0 and remove(set, redis.call('ZRANGE', set, 0, math.min(over, 100) - 1)) or more
 end
 
-local function settle(id, verdict, value)
+-- Puts a job among the delayed ones, for a time in ms.
+local function delay(id, pause)
+  local due, order = now + pause, #id < 16 and id:match('^%d+$') or 0
+  redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + order % 4096), id)
+  redis.call('PUBLISH', KEYS[3], string.format('%.0f', due))
+end
+
+local function settle(id, verdict, value, user)
   if verdict == 'removed' then return finish(id, 'completed', KEYS[8], 'returnvalue', value, '0/') end
   local what, how = verdict:match('^(%a+) ?(.*)$')
   local debounce = redis.call('HGET', prefix .. id, 'deid')
   if what == 'completed' then
     finish(id, what, KEYS[8], 'returnvalue', value, how, debounce)
   elseif what == 'failed' or what == 'refused' then
-    if what == 'failed' then bury(letters, prefix .. id, id, value) end
+    if what == 'failed' then bury(letters, prefix .. id, id, value, user) end
     failed(prefix .. id, value)
     finish(id, 'failed', KEYS[9], 'failedReason', value, how, debounce)
   elseif what == 'retry' then
@@ -133,10 +145,10 @@ local function settle(id, verdict, value)
     if pause == '0' then
       wait(id, push)
     else
-      local due, order = now + pause, #id < 16 and id:match('^%d+$') or 0
-      redis.call('ZADD', KEYS[3], string.format('%.0f', due * 4096 + order % 4096), id)
-      redis.call('PUBLISH', KEYS[3], string.format('%.0f', due))
+      delay(id, pause)
     end
+  elseif what == 'postpone' then
+    delay(id, how)
   else
     wait(id, 'RPUSH')
   end
@@ -164,27 +176,31 @@ local function take(ids)
   return taken
 end
 
-unblock(prefix)
 local locks, unlocked, ours = {}, {}, {}
-for i = 13, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
+for i = 17, #ARGV, 6 do locks[#locks + 1] = prefix .. ARGV[i] .. ':lock' end
 local holders = redis.call('MGET', unpack(locks))
 for n, holder in ipairs(holders) do
-  if holder == ARGV[n * 6 + 8] then
-    unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 7]
+  if holder == ARGV[n * 6 + 12] then
+    unlocked[#unlocked + 1], ours[#ours + 1] = locks[n], ARGV[n * 6 + 11]
   end
 end
 local active, all = {}, false
 if #ours > 0 then
   redis.call('DEL', unpack(unlocked))
   redis.call('SREM', KEYS[7], unpack(ours))
-  active = take(ours)
+  if kinds[2] == 'none' then
+    -- Somebody removed the whole list, which lists what we hold: the locks say whose the jobs are.
+    for _, id in ipairs(ours) do active[id] = true end
+  else
+    active = take(ours)
+  end
   local keys = {}
   for n, id in ipairs(ours) do keys[n] = prefix .. id end
   all = redis.call('EXISTS', unpack(keys)) == #keys
 end
 
 for n = 1, #locks do
-  local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 7, n * 6 + 12)
+  local id, token, verdict, value, user, told = unpack(ARGV, n * 6 + 11, n * 6 + 16)
   settled[n * 3 - 2], settled[n * 3 - 1], settled[n * 3] = 0, 0, ''
   -- A job that is gone from active, or from Redis, was removed by hand: there is nothing left to settle.
   -- A number is one of Bull's own ids, which never come again; under any other, a new job may have been added since, which
@@ -193,8 +209,8 @@ for n = 1, #locks do
     or redis.pcall('HEXISTS', prefix .. id, 'processedOn') == 1
   if there and active[id] and holders[n] == token then
     active[id] = nil
-    worked = worked or verdict ~= 'release'
-    settle(id, verdict, value)
+    worked = worked or verdict ~= 'release' and not verdict:find('^postpone')
+    settle(id, verdict, value, user)
     settled[n * 3 - 2] = 1
     if user ~= '' then outcome(user, id, told ~= '' and told or value, n) end
   end
@@ -210,4 +226,5 @@ append(log, queue, time[1] * 1000000 + time[2], settled)
 if worked and redis.call('LLEN', KEYS[1]) == 0 and redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('PUBLISH', prefix .. 'drained', '')
 end
+warnings(settled)
 return settled

@@ -8,6 +8,7 @@ use super::BullQueue;
 use crate::queue::{
     Keep, Settled, Settlement, Verdict,
     log::{APPEND, Row, settled},
+    spoilt::invoke,
 };
 
 static SETTLE: LazyLock<Script> = LazyLock::new(|| {
@@ -18,7 +19,8 @@ static SETTLE: LazyLock<Script> = LazyLock::new(|| {
             include_str!("../letters/write.lua"),
             include_str!("bury.lua"),
             include_str!("heard.lua"),
-            include_str!("unblock.lua"),
+            include_str!("../types.lua"),
+            include_str!("../warnings.lua"),
             include_str!("settle.lua"),
         ]
         .concat(),
@@ -49,13 +51,14 @@ pub(super) async fn settle(queue: &BullQueue, batch: &[Settlement]) -> RedisResu
                 (format!("retry {}/{push}", pause.as_millis()).into(), reason.as_str())
             }
             Verdict::Release => ("release".into(), ""),
+            Verdict::Postpone(pause) => (format!("postpone {}", pause.as_millis()).into(), ""),
         };
         // What the user is told is usually the value returned: a large one goes to Redis only once.
         let told = if std::ptr::eq(kept, value) { "" } else { kept };
         call.arg(id).arg(&**lease).arg(&*verdict).arg(value).arg(user).arg(told);
     }
-    let rows: Vec<Row> = call.invoke_async(&mut queue.redis()).await?;
-    Ok(rows.into_iter().map(settled).collect())
+    let rows: Vec<Row> = invoke(&call, &mut queue.redis()).await?;
+    Ok(settled(rows, &queue.letters))
 }
 
 /// How a job ends, and how many that ended so are kept, for how many seconds: `completed N/S`, either may be empty.

@@ -19,7 +19,7 @@ pub(super) async fn claim(queue: &EmbeddedQueue, lease: &Lease, room: Room) -> R
             update.execute(params![now, &*lease, until, name, job.id])?;
         }
         let next_due = if jobs.is_empty() { next_due(tx, name, now)? } else { None };
-        Ok(Claim { jobs, broken: Vec::new(), next_due, suspect })
+        Ok(Claim { jobs, broken: Vec::new(), next_due, suspect, paused: false })
     };
     Ok(queue.file.transaction(work).await?)
 }

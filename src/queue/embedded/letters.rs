@@ -80,7 +80,7 @@ impl Letters for EmbeddedLetters {
         let Some(queue) = self.queue(letter.queue) else { return Ok(Driven::Gone) };
         let (name, id, serial, now) = (queue.name, letter.id.clone(), letter.serial, now_ms());
         let update = "UPDATE jobs SET state = 'waiting', due = ?, attempts = 0, crashes = 0, reason = NULL, error = NULL,
-            died = NULL, data = coalesce(?, data) WHERE queue = ? AND id = ? AND died = ?";
+            died = NULL, user = NULL, data = coalesce(?, data) WHERE queue = ? AND id = ? AND died = ?";
         let work = move |tx: &Transaction<'_>| {
             tx.prepare_cached(update)?.execute(params![now, data, name, id, serial.cast_signed()])
         };

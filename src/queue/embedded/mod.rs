@@ -3,9 +3,16 @@
 mod claim;
 mod letters;
 mod push;
+mod quotas;
 mod settle;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -14,7 +21,7 @@ use tokio::sync::Notify;
 pub use letters::EmbeddedLetters;
 
 use super::{
-    Claim, Counts, Inbox, Lease, Look, OnceKey, Pushed, Queue, QueueError, Room, Settled, Settlement, State,
+    Claim, Counts, Inbox, Lease, Look, Push, Pushed, Queue, QueueError, Room, Settled, Settlement, State,
     ids::Ids,
     log::{Bounds, drop_old, outcome_of},
 };
@@ -35,6 +42,8 @@ pub struct EmbeddedQueue {
     lease: Duration,
     log: Bounds,
     letter_ttl: Duration,
+    quota: config::Quota,
+    dropped: Arc<AtomicU64>,
     wake: Notify,
 }
 
@@ -58,6 +67,8 @@ impl EmbeddedQueue {
             lease: config.lease,
             log: Bounds::new(config),
             letter_ttl: config.letter_ttl,
+            quota: config.quota,
+            dropped: Arc::default(),
             wake: Notify::new(),
         })
     }
@@ -99,6 +110,7 @@ impl Queue for EmbeddedQueue {
             drop_old(tx, &log, now)?;
             tx.prepare_cached("DELETE FROM idempotency_keys WHERE expires < ?")?.execute([now])?;
             letters::forget(tx, now, letter_ttl)?;
+            quotas::forget(tx)?;
             take_back(tx, queue, now)
         };
         let rescued = self.file.transaction(work).await?;
@@ -117,10 +129,20 @@ impl Queue for EmbeddedQueue {
         let work = move |tx: &Transaction<'_>| {
             tx.prepare_cached(select)?.query_row(params![queue, now], |row| {
                 let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-                Ok(Counts { waiting: count(0)?, delayed: count(1)?, active: count(2)?, dead: count(3)? })
+                Ok(Counts {
+                    waiting: count(0)?,
+                    delayed: count(1)?,
+                    active: count(2)?,
+                    dead: count(3)?,
+                    paused: false,
+                })
             })
         };
         Ok(self.file.transaction(work).await?)
+    }
+
+    fn letters_dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 
     async fn ping(&self) -> Result<(), QueueError> {
@@ -134,12 +156,8 @@ impl Queue for EmbeddedQueue {
 
 #[async_trait]
 impl Inbox for EmbeddedQueue {
-    async fn push(&self, data: Vec<u8>) -> Result<String, QueueError> {
-        push::push(self, data).await
-    }
-
-    async fn push_once(&self, data: Vec<u8>, key: &OnceKey) -> Result<Pushed, QueueError> {
-        push::push_once(self, data, key).await
+    async fn push(&self, push: Push<'_>) -> Result<Pushed, QueueError> {
+        push::push(self, push).await
     }
 
     async fn look(&self, id: &str) -> Result<Option<Look>, QueueError> {

@@ -1,6 +1,9 @@
 //! The key names of dead letters in Redis.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use redis::ScriptInvocation;
 
@@ -16,6 +19,10 @@ pub(in crate::queue) struct Home {
     pub prefix: String,
     /// How long letters are kept.
     pub ttl: Duration,
+    /// Prefix of what belongs to all queues.
+    pub all: String,
+    quota: config::Quota,
+    dropped: AtomicU64,
 }
 
 impl Home {
@@ -26,6 +33,9 @@ impl Home {
             last: key("dead:last"),
             prefix: key(&format!("letter:{layout}:{queue}:")),
             ttl: config.letter_ttl,
+            all: key(""),
+            quota: config.quota,
+            dropped: AtomicU64::new(0),
         }
     }
 
@@ -34,9 +44,25 @@ impl Home {
         format!("{}{id}", self.prefix)
     }
 
-    /// Adds what a script that buries needs to know, after its own keys and arguments: two of each.
+    /// Adds what a script that buries needs to know, after its own keys and arguments: two keys and five arguments.
     pub(in crate::queue) fn tell(&self, call: &mut ScriptInvocation<'_>) {
         call.key(&self.set).key(&self.last).arg(&self.prefix).arg(self.ttl.as_millis());
+        call.arg(&self.all).arg(self.quota.letters).arg(self.quota.letter_bytes);
+    }
+
+    /// Notes that `many` letters of `user` went to make room for newer ones.
+    pub(in crate::queue) fn note_dropped(&self, user: &str, many: u64) {
+        self.dropped.fetch_add(many, Relaxed);
+        tracing::warn!(
+            user,
+            many,
+            "the oldest dead letters of a user were dropped, to keep within quota.letters"
+        );
+    }
+
+    /// How many letters went to make room for newer ones.
+    pub(in crate::queue) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 
     /// The lowest serial that is not too old, at `seconds` and `micros` by Redis's clock.

@@ -4,6 +4,10 @@
 --       5 1 for the oldest first, 0 for the newest  6 the id to look for, or ''
 -- Returns {the highest serial of all, then for each set its {id, serial, …}}.
 
+local expected = {}
+for n in ipairs(KEYS) do expected[n] = 'zset' end
+local _, spoilt = types(expected)
+if spoilt then return spoilt end
 local ttl, above, below, most, oldest, wanted = ARGV[1], '(' .. ARGV[2], '(' .. ARGV[3], ARGV[4], ARGV[5] == '1', ARGV[6]
 local found, newest = {}, 0
 for _, set in ipairs(KEYS) do

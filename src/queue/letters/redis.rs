@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use redis::{FromRedisValue, RedisResult, Script, Value};
 
 use super::{Driven, End, Filter, Home, Letter, Letters, Order, Page, SCAN, Scanned};
-use crate::queue::{Connection, Queue, QueueError, apalis::ApalisQueue, bull::BullQueue};
+use crate::queue::{Connection, Queue, QueueError, apalis::ApalisQueue, bull::BullQueue, spoilt::invoke};
 
-static LIST: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("trim.lua"), include_str!("list.lua"))));
+static LIST: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("../types.lua"), include_str!("trim.lua"), include_str!("list.lua")))
+});
 
 /// What is read of a letter besides its data.
 const FIELDS: [&str; 8] =
@@ -113,7 +114,7 @@ impl RedisLetters {
         }
         call.arg(ttl.as_millis()).arg(filter.range.above).arg(filter.range.below).arg(most);
         call.arg(order == Order::Oldest).arg(filter.id.as_deref().unwrap_or_default());
-        let (newest, found) = found(call.invoke_async(&mut self.redis.clone()).await?)?;
+        let (newest, found) = found(invoke(&call, &mut self.redis.clone()).await?)?;
 
         let whole = found.iter().all(|ids| ids.len() < most);
         let mut all: Vec<_> = origins
@@ -139,12 +140,20 @@ impl RedisLetters {
             let key = origin.home().letter(id);
             pipe.hmget(&key, &FIELDS).cmd("HSTRLEN").arg(&key).arg("data");
         }
-        let mut values = pipe.query_async::<Vec<Value>>(&mut self.redis.clone()).await?.into_iter();
+        let answers: Vec<RedisResult<Value>> =
+            pipe.ignore_errors().query_async(&mut self.redis.clone()).await?;
+        let mut answers = answers.into_iter();
         let mut scanned = Vec::with_capacity(found.len());
         for (origin, id, serial) in found {
-            let (Some(fields), Some(bytes)) = (values.next(), values.next()) else { break };
-            let (fields, bytes) = (Fields::from_redis_value(fields)?, u64::from_redis_value(bytes)?);
-            scanned.push((serial, origin.letter(id, &fields, bytes)));
+            let (Some(fields), Some(bytes)) = (answers.next(), answers.next()) else { break };
+            // Where somebody wrote something else, there is no letter.
+            let is_none = matches!(&fields, Err(error) if error.code() == Some("WRONGTYPE"));
+            let letter = if is_none {
+                None
+            } else {
+                origin.letter(id, &Fields::from_redis_value(fields?)?, u64::from_redis_value(bytes?)?)
+            };
+            scanned.push((serial, letter));
         }
         Ok(scanned)
     }

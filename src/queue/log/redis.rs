@@ -12,7 +12,7 @@ use super::{Entry, Mark, Message, News, OutcomeLog, PAGE, PAGE_BYTES, Page, Plac
 use crate::{
     config,
     outcome::Outcome,
-    queue::{Channel, Connection, Lease, QueueError, Settled, new_lease},
+    queue::{Channel, Connection, Lease, QueueError, Settled, letters::Home, new_lease},
 };
 
 /// Prepended to the scripts that end claims.
@@ -39,6 +39,7 @@ pub(in crate::queue) struct Keys {
     process: Lease,
     ttl: Duration,
     max_bytes: usize,
+    total_bytes: usize,
 }
 
 impl Keys {
@@ -52,10 +53,11 @@ impl Keys {
             process: new_lease(),
             ttl: config.outcome_ttl,
             max_bytes: config.outcome_bytes,
+            total_bytes: config.outcome_total_bytes,
         }
     }
 
-    /// Adds what a script that ends claims needs to know about the log: eight arguments.
+    /// Adds what a script that ends claims needs to know about the log: nine arguments.
     pub(in crate::queue) fn args(&self, call: &mut ScriptInvocation<'_>) {
         call.arg(&self.entries)
             .arg(&self.state)
@@ -64,7 +66,8 @@ impl Keys {
             .arg(self.max_bytes)
             .arg(&*new_lease())
             .arg(&self.channel)
-            .arg(&*self.process);
+            .arg(&*self.process)
+            .arg(self.total_bytes);
     }
 
     /// The user of an outcome, and what is kept of it.
@@ -111,8 +114,11 @@ impl Keys {
             Which::After(after) => call.arg(after),
             Which::Unheard { after, to, .. } => call.arg(after).arg(to),
         };
-        let (epoch, last, floor, rows, more): (String, Seq, Seq, Vec<Logged>, bool) =
+        let (epoch, last, floor, rows, more, spoilt): (String, Seq, Seq, Vec<Logged>, bool, bool) =
             call.invoke_async(redis).await?;
+        if spoilt {
+            warn_of(user);
+        }
         let entry = |(seq, queue, job, profile): Logged| {
             Some(Entry { seq, queue, job, profile: RawValue::from_string(profile).ok()? })
         };
@@ -123,16 +129,29 @@ impl Keys {
 /// An entry: its place, queue, job, and what the user is told.
 type Logged = (Seq, String, String, String);
 
-/// What a script that ends claims returns for one job: not ours, settled, or its place in the log.
+fn warn_of(user: &str) {
+    tracing::warn!(user, "the outcome log of a user was spoilt in Redis, and is begun anew");
+}
+
+/// What a script that ends claims returns for one job: not ours, settled, or its place in the log; or a warning.
 pub(in crate::queue) type Row = (i64, Seq, String);
 
-/// What became of a settlement, as its script reports it.
-pub(in crate::queue) fn settled((seq, before, epoch): Row) -> Settled {
-    match seq {
-        0 => Settled::Lost,
-        1 => Settled::Quietly,
-        _ => Settled::Logged(Place { seq, before, epoch: epoch.into() }),
-    }
+/// What became of each settlement, as their script reports it; logs its warnings (warnings.lua).
+pub(in crate::queue) fn settled(rows: Vec<Row>, letters: &Home) -> Vec<Settled> {
+    let settled = |(seq, before, epoch): Row| match seq {
+        -1 => {
+            warn_of(&epoch);
+            None
+        }
+        -2 => {
+            letters.note_dropped(&epoch, before.unsigned_abs());
+            None
+        }
+        0 => Some(Settled::Lost),
+        1 => Some(Settled::Quietly),
+        _ => Some(Settled::Logged(Place { seq, before, epoch: epoch.into() })),
+    };
+    rows.into_iter().filter_map(settled).collect()
 }
 
 /// A message, as it is published on the channel.
@@ -180,7 +199,11 @@ impl OutcomeLog for RedisLog {
             let ([Mark { user, queue, seq, heard }, ..], [.., last]) = (range, range) else { continue };
             call.arg(&**user).arg(&**queue).arg(*seq).arg(last.seq).arg(*heard);
         }
-        Ok(call.invoke_async(&mut self.redis.clone()).await?)
+        let spoilt: Vec<String> = call.invoke_async(&mut self.redis.clone()).await?;
+        for user in &spoilt {
+            warn_of(user);
+        }
+        Ok(())
     }
 
     async fn pass(&self, message: &Message) -> Result<(), QueueError> {
