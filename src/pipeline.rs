@@ -164,7 +164,7 @@ fn panicked() -> Failure {
 }
 
 /// Whose job `data` says it is, read without its domain.
-fn owner(data: &[u8]) -> Option<String> {
+pub(crate) fn owner(data: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Owned {
         #[serde(rename = "Id")]

@@ -1,6 +1,7 @@
 //! Sends browsers the outcomes of their jobs, over Socket.IO.
 
 mod doubt;
+pub(crate) mod fuzzing;
 mod handshake;
 mod hub;
 mod listen;

@@ -8,6 +8,7 @@ mod connection;
 mod cut_off;
 mod effects;
 mod evidence;
+mod fuzzing;
 mod gathering;
 mod letters;
 mod logs;

@@ -22,12 +22,15 @@ type Row = (Field, Field, Field, Field, Field, Field, Field, String);
 
 type Field = Option<Vec<u8>>;
 
+/// Rows, ids that were dropped, ms until the next is due, ms now, whether a suspect waits to run alone.
+type Reply = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool);
+
 /// The end of the year 9999: no later time can be written in ISO 8601.
 const LAST_MS: u64 = 253_402_300_799_999;
 
 pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
     let (keys, long) = (&queue.keys, queue.long.expected());
-    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) = CLAIM
+    let reply: Reply = CLAIM
         .key(&keys.wait)
         .key(&keys.active)
         .key(&keys.delayed)
@@ -47,19 +50,24 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         .arg(long)
         .invoke_async(&mut queue.redis())
         .await?;
-    let mut options = options::Reader::default();
-    let mut jobs: Vec<_> =
-        rows.into_iter().map(|row| job(queue.name, row, lease, now, &mut options)).collect();
-    if long && !jobs.is_empty() {
-        read(queue, &mut jobs).await?;
+    let mut claim = claimed(queue.name, reply, lease);
+    if long && !claim.jobs.is_empty() {
+        read(queue, &mut claim.jobs).await?;
     }
-    queue.long.saw(&jobs);
-    Ok(Claim {
-        jobs,
+    queue.long.saw(&claim.jobs);
+    Ok(claim)
+}
+
+/// What the script's reply says.
+pub(in crate::queue) fn claimed(queue: &'static str, reply: Reply, lease: &Lease) -> Claim {
+    let (rows, broken, next_due, now, suspect) = reply;
+    let mut options = options::Reader::default();
+    Claim {
+        jobs: rows.into_iter().map(|row| job(queue, row, lease, now, &mut options)).collect(),
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
-    })
+    }
 }
 
 /// Reads the data that the script left out.
