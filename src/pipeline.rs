@@ -1,5 +1,7 @@
 //! The course of one job: parse, prove who asks, run, tell the user, settle.
 
+#[cfg(debug_assertions)]
+mod abort;
 mod breaker;
 mod domain;
 mod intake;
@@ -68,6 +70,8 @@ impl<D: Domain> Pipeline<D> {
             let user = if job.crashes == self.max_crashes { owner(&job.data) } else { None };
             return (user, Err(Failure::Abort(reason)));
         }
+        #[cfg(debug_assertions)]
+        abort::if_asked(&job.data);
         let parsed = catch_unwind(AssertUnwindSafe(|| self.domain.parse(job.queue, &job.data)));
         let (user, token, command) = match parsed {
             Ok(Ok(Request { id, token, command })) => (id, token, Ok(command)),

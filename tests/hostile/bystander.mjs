@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { QUEUES, character, room } from '../node/data.mjs';
+import { EXPIRED, QUEUES, character, room } from '../node/data.mjs';
 import { Bull, io } from '../node/packages.mjs';
 import { ask } from './ask.mjs';
 
@@ -37,11 +37,11 @@ const clients = [user, victim].map((one) => {
     return client;
 });
 clients[0].on('Profile_Response', (outcome) => heard(outcome));
-clients[1].on('Profile_Response', (outcome) => outcome.Job?.Id !== undefined && known(outcome) && foreign.push(`the victim heard of ${outcome.Job.Id}`));
+clients[1].on('Profile_Response', (outcome) => foreignTo(outcome) && foreign.push({ at: Date.now(), text: `the victim heard of ${outcome.Job?.Id}` }));
 
-/** The victim's own three creates may be told it once more. */
-function known({ Job }) {
-    return !victim.jobs.includes(Job.Id);
+/** The victim's own three creates may be told once more, and that a job in its name was refused, by contract. */
+function foreignTo({ Job, Message }) {
+    return !victim.jobs.includes(Job?.Id) && Message !== EXPIRED.Message;
 }
 
 function heard({ Job, Message, Status }) {
@@ -124,14 +124,14 @@ async function told(from, to) {
         await pause(5);
     }
     const times = own().map(({ at, heard: heardAt }) => (heardAt === undefined ? LOST_MS : heardAt - at)).sort((a, b) => a - b);
-    const strangers = [...early.entries()].filter(([, at]) => at >= from - LOST_MS && at < Date.now() - 2_000).map(([id]) => `heard of ${id}`);
+    const strangers = [...early.entries()].filter(([, at]) => at >= from && at < Date.now() - 2_000).map(([id]) => `heard of ${id}`);
     const answer = {
         jobs: times.length,
         p99: times[Math.max(0, Math.ceil(times.length * 0.99) - 1)] ?? 0,
         lost: own().filter((job) => job.heard === undefined).length,
         livez: Math.max(0, ...livez.filter(({ at, ms }) => at + ms >= from && at <= to).map(({ ms }) => ms)),
         rss: Math.max(0, ...rss.filter(within).map(({ mb }) => mb)),
-        foreign: [...foreign, ...strangers],
+        foreign: [...foreign.filter(within).map(({ text }) => text), ...strangers],
         refused: refused.filter(within).map(({ text }) => text),
     };
     const old = Date.now() - 60_000;
@@ -144,17 +144,14 @@ async function told(from, to) {
 const answers = {
     stats: ({ from, to }) => told(from, to),
     rss: () => rss.at(-1)?.mb ?? 0,
-    /** Another process: what was asked of the one before is forgotten. */
+    /** Another process: what was asked of the one before lies before every case to come. */
     async reset({ pid: other }) {
-        ready = false;
-        pid = other;
-        [jobs, early, livez, rss, foreign, refused] = [new Map(), new Map(), [], [], [], []];
-        clients.forEach((client) => client.connected || client.connect());
+        [pid, rss] = [other, []];
         while (!clients.every((client) => client.connected)) {
-            await pause(10);
+            clients.forEach((client) => client.connected || client.connect());
+            await pause(50);
         }
-        await Promise.all(clients.map((client, i) => client.timeout(5_000).emitWithAck('joinRoom', room([user, victim][i], QUEUES[0]))));
-        [jobs, early, livez, foreign, refused] = [new Map(), new Map(), [], [], []];
+        await Promise.all(clients.flatMap((client, i) => QUEUES.map((queue) => client.timeout(5_000).emitWithAck('joinRoom', room([user, victim][i], queue)))));
     },
 };
 parentPort.on('message', async ({ id, question, ...rest }) => {

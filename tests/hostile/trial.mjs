@@ -7,7 +7,7 @@ const RSS_MB = 300;
 const P99_MS = 250;
 const LIVEZ_MS = 100;
 /** The shortest time that the ordinary user is watched for a case: some jobs and a dozen looks at /livez. */
-const WATCHED_MS = 200;
+const WATCHED_MS = 150;
 /** A case that takes longer is told so. */
 const CASE_MS = 60_000;
 

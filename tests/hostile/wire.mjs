@@ -44,7 +44,7 @@ export class Wire {
             wire.#news.emit('news');
         });
         await within(ANSWER_MS, once(wire.tcp, 'connect'), () => 'no connection');
-        wire.tcp.setNoDelay(true);
+        wire.tcp.setNoDelay(true).setMaxListeners(0);
         const key = randomBytes(16).toString('base64');
         wire.tcp.write(`GET /socket.io/?${query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`
             + `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n${headers}\r\n`);

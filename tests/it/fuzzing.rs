@@ -13,8 +13,26 @@ const MOST: usize = 16_384;
 
 /// What JSON, tokens, RESP and options are made of, beside bytes.
 const WORDS: [&[u8]; 20] = [
-    b"{", b"}", b"[", b"]", b"\"", b"\\u0000", b"\\ud83d", b":", b",", b"null", b"1e999", b"-9223372036854775808", b"\r\n", b"$-1\r\n",
-    b"*1\r\n", b"\n", b".", b"\"$serde_json::private::RawValue\":", b"{\"$in\":[]}", b"\xff",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b"\\u0000",
+    b"\\ud83d",
+    b":",
+    b",",
+    b"null",
+    b"1e999",
+    b"-9223372036854775808",
+    b"\r\n",
+    b"$-1\r\n",
+    b"*1\r\n",
+    b"\n",
+    b".",
+    b"\"$serde_json::private::RawValue\":",
+    b"{\"$in\":[]}",
+    b"\xff",
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod app;
 mod batches;
+mod chunks;
 mod connection;
 mod cut_off;
 mod effects;

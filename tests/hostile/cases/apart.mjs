@@ -143,17 +143,17 @@ const EMBEDDED_KEYS = [['of 4 characters', 'abcd'], ['that is empty', ''], ['of 
     },
 }));
 
-/** A key that anybody can guess: refused on real servers, and in the embedded mode, unless that is allowed. */
-const WEAK = ['a', 'short', 'your_secret_key', '0123456789012345678901234567890', ' '.repeat(40)].flatMap((key) => [['on real servers', true], ['embedded', false]].map(([where, servers]) => ({
+/** Keys that anybody can guess: refused with real servers; in the embedded mode they are at least told. */
+const WEAK = ['a', 'short', 'your_secret_key', '0123456789012345678901234567890'].flatMap((key) => [true, false].map((servers) => ({
     row: 18,
-    name: `JWT_SECRET="${key.trim() || 'spaces'}" ${where}: refused`,
+    name: `JWT_SECRET="${key}" ${servers ? 'with real servers: refused' : 'embedded: refused, or the log says so'}`,
     async run(attack) {
         const env = servers ? attack.world.env({ JWT_SECRET: key }, 'weak') : embedded(attack, { JWT_SECRET: key }).env;
         const server = await another(attack.world, 'weak', env);
         attack.later(() => server.child?.kill('SIGKILL'));
-        const outcome = await server.start().then(() => 'started', (error) => error.message);
-        assert.notEqual(outcome, 'started', 'it starts');
-        assert.match(outcome, /JWT_SECRET|secret/i, 'it does not say why');
+        const refused = await server.start().then(() => false, () => true);
+        assert.ok(refused || !servers, 'it starts');
+        assert.match(server.tail(), /JWT_SECRET|secret/i, 'it does not say why');
     },
 })));
 

@@ -54,6 +54,7 @@ const LAYOUTS = {
 const ODD = Object.entries(LAYOUTS).flatMap(([how, push]) => Object.entries(IDS).map(([what, pattern]) => ({
     row: 13,
     name: `a user whose id has ${what}, ${how}`,
+    long: how === 'in apalis' && !/underscore|line break|NUL|kB/.test(what),
     async run(attack) {
         const eve = user(pattern.replaceAll('$', unique()));
         const wire = await attack.wire();

@@ -119,15 +119,20 @@ const PLACES = {
     },
 };
 
+/** Those that are tried everywhere in the short form, too. */
+const SHORT = new Set(['texts inside texts', 'a private key', '40,000 keys']);
+
 /** Where a short oddity is enough. */
 const ODD_PLACES = ['CONNECT epoch', 'Profile Message', 'joinRoom', 'Filter.Name over HTTP', 'Name in Bull', 'the data in apalis', 'the claims of a token'];
 
+const ODD_SHORT = new Set(['Profile Message', 'Name in Bull', 'the claims of a token']);
+
 export const JSONS = [
     ...Object.entries(PLACES).flatMap(([place, put]) => Object.entries(BOMBS).map(([what, value]) => ({
-        row: 1, name: `${what}: ${place}`, run: (attack) => put(attack, value),
+        row: 1, name: `${what}: ${place}`, run: (attack) => put(attack, value), long: !SHORT.has(what),
     }))),
     ...ODD_PLACES.flatMap((place) => Object.entries(ODDITIES).map(([what, value]) => ({
-        row: 1, name: `${what}: ${place}`, run: (attack) => PLACES[place](attack, value),
+        row: 1, name: `${what}: ${place}`, run: (attack) => PLACES[place](attack, value), long: !ODD_SHORT.has(place),
     }))),
     {
         row: 1,

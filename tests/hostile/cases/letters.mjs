@@ -52,7 +52,7 @@ export const LETTERS = [
                 const job = await attack.bull('Create_Character', eve, character('Large', { Image: 'i'.repeat(17 * MB) }));
                 await attack.bullEnd('Create_Character', job.id);
                 assert.deepEqual(await lettersOf(attack, job.id), []);
-                await job.remove();
+                await job.remove().catch(() => {});
             }
             const grown = (await used(attack)) - before;
             assert.ok(grown < 20 * MB, `Redis has grown by ${Math.round(grown / MB)} MB`);
@@ -68,7 +68,7 @@ export const LETTERS = [
             for (let i = 0; i < count; i += 1) {
                 const job = await attack.bull('Create_Character', eve, { ...character('Large', { Image: 'i'.repeat(2 * MB) }), ...wrong });
                 await attack.bullEnd('Create_Character', job.id);
-                await job.remove();
+                await job.remove().catch(() => {});
             }
             const grown = (await used(attack)) - before;
             assert.ok(grown < 30 * MB, `Redis has grown by ${Math.round(grown / MB)} MB for ${count} jobs`);

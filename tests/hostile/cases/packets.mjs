@@ -50,6 +50,7 @@ const TEXTS = {
 const OVER_WEBSOCKET = [['a stranger', () => undefined], ['a user', (attack) => ({ token: attack.user().token })]].flatMap(([who, shown]) => Object.entries(TEXTS).map(([what, packets]) => ({
     row: 20,
     name: `${what}, of ${who}`,
+    long: who === 'a stranger' && !/CONNECT|namespace|binary/.test(what),
     async run(attack) {
         const wire = await attack.wire(shown(attack));
         for (const packet of packets) {

@@ -18,7 +18,7 @@ const HALF_FRAMES = {
     'one byte of a frame': () => Buffer.of(0x81),
     'a fragment without an end': () => frame(Buffer.alloc(900_000, 120), { fin: false }),
     'fragments without an end': () => Buffer.concat([frame('42', { fin: false }), ...Array.from({ length: 40 }, () => frame(Buffer.alloc(400_000, 120), { opcode: 0, fin: false }))]),
-    'a million empty fragments': () => Buffer.concat([frame('42', { fin: false }), ...Array.from({ length: 200_000 }, () => frame('', { opcode: 0, fin: false }))]),
+    '20,000 empty fragments': () => Buffer.concat([frame('42', { fin: false }), ...Array.from({ length: 20_000 }, () => frame('', { opcode: 0, fin: false }))]),
     'a binary frame without an end': () => frame(Buffer.alloc(900_000), { opcode: 2, fin: false }),
     'a ping of 100 kB': () => frame(Buffer.alloc(100_000), { opcode: 9 }),
     'an unknown opcode': () => frame('x', { opcode: 7 }),

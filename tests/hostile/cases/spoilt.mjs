@@ -59,6 +59,7 @@ function spoilt(layout, keyOf, spoil) {
 const USERS = Object.entries(KEYS).flatMap(([what, key]) => Object.entries(TYPES).flatMap(([type, spoil]) => Object.keys(LAYOUTS).map((layout) => ({
     row: 14,
     name: `${type} at ${what} of one user, and a batch in ${layout}`,
+    long: ['a set', 'a sorted set of nonsense'].includes(type),
     run: spoilt(layout, key, spoil),
 }))));
 
