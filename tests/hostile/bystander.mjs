@@ -28,6 +28,10 @@ let livez = [];
 let rss = [];
 let foreign = [];
 let refused = [];
+/** When each request began that is not answered yet. */
+const posting = new Set();
+/** Requests whose answer did not come: their jobs may be done all the same. */
+let unanswered = [];
 let ready = false;
 
 const queues = Object.fromEntries(QUEUES.map((name) => [name, new Bull(name, { prefix, redis: { host: '127.0.0.1', port: redisPort } })]));
@@ -78,13 +82,18 @@ async function work() {
         await queues[queue].add({ Id: user.id, Token: user.token, ...data }, { jobId, attempts: 1, removeOnComplete: true, removeOnFail: true });
         return;
     }
+    const begun = { at };
+    posting.add(begun);
     let answer = await ask(url, '/v1/jobs', { token: user.token, json: { queue, data }, agent, ms: LOST_MS });
     if (answer.status === 0 && answer.reused) {
+        unanswered.push(begun);
         answer = await ask(url, '/v1/jobs', { token: user.token, json: { queue, data }, ms: LOST_MS });
     }
+    posting.delete(begun);
     if (answer.status === 202) {
         asked(answer.body.id, at);
     } else {
+        unanswered.push(begun);
         refused.push({ at, text: `POST /v1/jobs: ${answer.status} ${answer.text.slice(0, 100)}` });
     }
 }
@@ -120,11 +129,13 @@ async function told(from, to) {
     const within = ({ at }) => at >= from && at <= to;
     const own = () => [...jobs.values()].filter(within);
     const until = Date.now() + LOST_MS;
-    while (own().some((job) => job.heard === undefined) && Date.now() < until) {
+    while ((own().some((job) => job.heard === undefined) || [...posting].some((begun) => begun.at <= to)) && Date.now() < until) {
         await pause(5);
     }
     const times = own().map(({ at, heard: heardAt }) => (heardAt === undefined ? LOST_MS : heardAt - at)).sort((a, b) => a - b);
-    const strangers = [...early.entries()].filter(([, at]) => at >= from && at < Date.now() - 2_000).map(([id]) => `heard of ${id}`);
+    // All requests of that time are answered: what was heard then, and is not known, is not ours.
+    const unknown = [...early].filter(([, at]) => at >= from && at <= to).map(([id]) => `heard of ${id}`);
+    const strangers = unknown.slice(unanswered.filter(({ at }) => at >= from - LOST_MS).length + posting.size);
     const answer = {
         jobs: times.length,
         p99: times[Math.max(0, Math.ceil(times.length * 0.99) - 1)] ?? 0,
@@ -138,6 +149,9 @@ async function told(from, to) {
     jobs = new Map([...jobs].filter(([, { at }]) => at > old));
     livez = livez.filter(({ at }) => at > old);
     rss = rss.filter(({ at }) => at > old);
+    unanswered = unanswered.filter(({ at }) => at > old);
+    refused = refused.filter(({ at }) => at > old);
+    early = new Map([...early].filter(([, at]) => at > old));
     return answer;
 }
 

@@ -17,7 +17,7 @@ export class Report {
         const verdict = problems.length === 0 ? 'holds' : 'FAILS';
         problems.length === 0 ? (this.#holds += 1) : (this.#fails += 1);
         console.log(line(row, name, coloured(verdict), Math.round(rss), Math.round(p99), Math.round(livez), (ms / 1_000).toFixed(1)));
-        [...new Set(problems.map(({ text }) => text))].slice(0, 4).forEach((text) => console.log(`       ${text.split('\n')[0].slice(0, 200)}`));
+        [...new Set(problems.map(({ text }) => text))].slice(0, 4).forEach((text) => console.log(`       ${text.replace(/\s+/g, ' ').slice(0, 200)}`));
         this.#notes.splice(0).forEach((note) => console.log(`       ${note}`));
     }
 
