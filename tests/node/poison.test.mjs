@@ -30,7 +30,7 @@ const PRODUCERS = {
 describe('a job that ends the process while it is parsed', () => {
     for (const [producer, push] of Object.entries(PRODUCERS)) {
         test(`is buried after ${CRASHES} crashes, and its user is told; ${producer}`, async (t) => {
-            const octavo = await started(t, 'servers', { OCTAVO_TEST_ABORT_ON: POISON, OCTAVO__QUEUE__LEASE_SECONDS: '3' });
+            const octavo = await started(t, 'servers', { OCTAVO_TEST_ABORT_ON: POISON, OCTAVO__QUEUE__LEASE_SECONDS: '3', OCTAVO__REDIS__TIMEOUT_SECONDS: '2' });
             const eve = someone('eve');
             const id = await push({ t, octavo }, eve, character('Poison', { Description: POISON })).catch((error) => {
                 // It may die before it has answered.
