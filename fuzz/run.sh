@@ -20,7 +20,7 @@ HELP
 fuzz=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 triple=$(rustc -vV | sed -n 's/^host: //p')
 # What cargo-fuzz passes for coverage. Only for the target, which a build script is not.
-readonly COVERAGE='--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+readonly COVERAGE='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares'
 # Larger inputs find nothing new, slowly.
@@ -43,8 +43,7 @@ main() {
         echo "There is no target \"$target\"; there are: $(cd "$fuzz/targets" && echo *.rs | sed 's/\.rs//g')" >&2
         exit 2
     }
-    # One line: cargo splits flags at spaces only.
-    RUSTFLAGS=$(echo $COVERAGE) cargo build --quiet --locked --release --manifest-path "$fuzz/Cargo.toml" --target "$triple"
+    RUSTFLAGS=$COVERAGE cargo build --quiet --locked --release --manifest-path "$fuzz/Cargo.toml" --target "$triple"
     [[ $mode != build ]] || exit 0
 
     local corpus=$fuzz/corpus/$target found=$fuzz/target/found/$target program=$fuzz/target/$triple/release/$target

@@ -28,6 +28,8 @@ let livez = [];
 let rss = [];
 let foreign = [];
 let refused = [];
+/** Every id that was ever ours: an outcome may come once more, or very late. */
+const ours = new Set();
 /** When each request began that is not answered yet. */
 const posting = new Set();
 /** Requests whose answer did not come: their jobs may be done all the same. */
@@ -51,8 +53,8 @@ function foreignTo({ Job, Message }) {
 function heard({ Job, Message, Status }) {
     const at = Date.now();
     const id = Job?.Id;
-    if (!jobs.has(id) && !early.has(id)) {
-        early.set(id, at);
+    if (!ours.has(id)) {
+        early.set(id, early.get(id) ?? at);
         return;
     }
     const job = jobs.get(id);
@@ -65,6 +67,7 @@ function heard({ Job, Message, Status }) {
 }
 
 function asked(id, at) {
+    ours.add(id);
     jobs.set(id, { at, heard: early.get(id) });
     early.delete(id);
 }

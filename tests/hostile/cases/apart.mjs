@@ -24,7 +24,7 @@ async function started(attack, name, env) {
 async function perform(url, owner, queue, data) {
     const { status, text, body } = await ask(url, '/v1/jobs', { token: owner.token, json: { queue, data } });
     assert.equal(status, 202, text);
-    return eventually(15_000, async () => (await ask(url, `/v1/jobs/${body.id}?wait=5s`, { token: owner.token })).body?.outcome, () => 'no outcome');
+    return eventually(15_000, async () => (await ask(url, `/v1/jobs/${body.id}?wait=5s`, { token: owner.token })).body?.outcome ?? undefined, () => 'no outcome');
 }
 
 /** On a collection for which two ids are the same that are not, one may not touch what is the other's. */

@@ -63,7 +63,7 @@ export const LIMIT_CASES = [{
                 assert.equal(status, 202, text);
                 const outcome = await eventually(60_000, async () => {
                     const { body: job } = await ask(server.url, `/v1/jobs/${body.id}?wait=20s`, { token: eve.token, ms: 30_000 });
-                    return job?.outcome;
+                    return job?.outcome ?? undefined;
                 }, () => 'a read is not answered');
                 assert.equal(outcome.Status, true);
             }));
