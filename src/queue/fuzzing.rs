@@ -39,7 +39,7 @@ pub fn replies(input: &[u8]) {
             claimed(apalis::claimed("Create_Character", reply, &new_lease()));
         }
         if let Some(rows) = read::<Vec<log::Row>>(&value) {
-            rows.into_iter().for_each(|row| drop(log::settled(row)));
+            drop(rows.into_iter().map(log::settled).collect::<Vec<_>>());
         }
         if let Some(reply) = read(&value) {
             drop(log::page(reply));

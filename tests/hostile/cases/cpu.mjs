@@ -24,7 +24,7 @@ const HTTP = Object.entries(FILTERS).map(([what, filter]) => ({
     async run(attack) {
         const body = `{"queue":"Read_Character","data":{"Filter":${filter()}}}`;
         const eve = attack.user();
-        const all = await Promise.all(Array.from({ length: attack.few(8, 24) }, () => attack.request('/v1/jobs', { token: eve.token, body, ms: 40_000 })));
+        const all = await Promise.all(Array.from({ length: attack.few(4, 24) }, () => attack.request('/v1/jobs', { token: eve.token, body, ms: 40_000 })));
         assert.ok(all.every(({ status }) => [202, 400, 413, 422, 429, 503].includes(status)), all.map(({ status }) => status).join());
     },
 }));
@@ -35,7 +35,7 @@ const BULL = Object.entries(FILTERS).map(([what, filter]) => ({
     async run(attack) {
         const eve = attack.user();
         const data = `{"Id":"${eve.id}","Token":"${eve.token}","Filter":${filter()}}`;
-        const ids = Array.from({ length: attack.few(6, 24) }, (_, i) => `cpu-${Date.now()}-${i}`);
+        const ids = Array.from({ length: attack.few(3, 24) }, (_, i) => `cpu-${Date.now()}-${i}`);
         for (const id of ids) {
             await attack.bullRaw('Read_Character', id, { data });
         }
