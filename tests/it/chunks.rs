@@ -63,7 +63,7 @@ async fn outcomes_of_any_job_and_user_come_back_in_order_as_they_went_in() {
         assert!(settled.iter().all(|settled| matches!(settled, Settled::Logged(_))), "{settled:?}");
     }
     for (user, told) in &told {
-        assert_eq!(read(&log, user, |after| Which::After(after)).await, *told, "all of {user:?}");
+        assert_eq!(read(&log, user, Which::After).await, *told, "all of {user:?}");
         let unheard = |after| Which::Unheard { queue: NAME, after, to: None };
         assert_eq!(read(&log, user, unheard).await, *told, "what {user:?} has not heard");
     }

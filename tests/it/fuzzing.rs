@@ -42,7 +42,9 @@ fn the_corpus_and_mutations_of_it_break_nothing() {
     for (name, run) in TARGETS {
         let corpus = corpus(name);
         assert!(corpus.len() > 5, "{name} has no corpus");
-        corpus.iter().for_each(|input| run(input));
+        for input in &corpus {
+            run(input);
+        }
         mutate((name, run), &corpus, &mut StdRng::seed_from_u64(seed));
     }
 }
