@@ -1,5 +1,7 @@
 //! The composition root: connects and binds everything, runs it, and stops it in order.
 
+mod files;
+mod listeners;
 mod parts;
 mod servers;
 
@@ -11,14 +13,16 @@ use futures_util::{FutureExt, future::join_all};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub use listeners::Addresses;
+use listeners::Listeners;
 use parts::{Parts, connect_storage};
 use servers::Servers;
 
 use crate::{
     character::{Characters, QUEUES},
-    config::Config,
+    config::{Config, Place},
     embedded::OpenError,
-    http::{self, Mode, Route},
+    http::{self, Address, Limits, Mode, Route},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Pipeline,
@@ -28,20 +32,21 @@ use crate::{
         worker::{Consumer, Handler, Process},
     },
     secret::SecretError,
+    wire::Connections,
 };
 
 /// A service that is connected and bound, but not running yet.
 pub struct App {
     config: Config,
     mode: Mode,
-    main: TcpListener,
-    messages: Option<TcpListener>,
-    router: Router,
-    sockets: Router,
+    /// The main server first.
+    servers: Vec<(TcpListener, Router)>,
+    addresses: Addresses,
     notifier: Notifier,
     workers: Vec<(Arc<dyn Queue>, Arc<dyn Handler>)>,
     listener: Option<(Listener, mpsc::UnboundedReceiver<News>)>,
     process: Process,
+    metrics: Arc<Metrics>,
 }
 
 /// Why the service cannot start.
@@ -54,6 +59,8 @@ pub enum StartError {
     MongoDb(mongodb::error::Error),
     #[error("cannot listen on {address}: {source}; is the port taken?")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("the operating system does not say where the service listens: {0}")]
+    Address(io::Error),
     #[error(transparent)]
     Embedded(#[from] OpenError),
     #[error(transparent)]
@@ -83,21 +90,18 @@ impl App {
     /// A [`StartError`] that says what to do.
     pub async fn build(config: Config) -> Result<Self, StartError> {
         let parts = connect_storage(&config).await?;
-        let main = bind(&config, config.server.port).await?;
-        let messages = match config.socket.port {
-            Some(port) => Some(bind(&config, port).await?),
-            None => None,
-        };
-        Ok(Self::compose(config, parts, main, messages))
+        let listeners = Listeners::bind(&config).await?;
+        let addresses = listeners.addresses().map_err(StartError::Address)?;
+        Ok(Self::compose(config, parts, listeners, addresses))
     }
 
-    fn compose(config: Config, parts: Parts, main: TcpListener, messages: Option<TcpListener>) -> Self {
+    fn compose(config: Config, parts: Parts, listeners: Listeners, addresses: Addresses) -> Self {
         let Parts { auth, store, inboxes, queues, letters, log, listener } = parts;
         let process = Process::default();
         let (auth, mode) = (Arc::new(auth), Mode::from(&config.storage));
         let metrics = Arc::new(Metrics::new(QUEUES));
         let (sockets, notifier) =
-            Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config.socket, (&QUEUES, log), &process);
+            Notifier::new(Arc::clone(&auth), Arc::clone(&metrics), &config, (&QUEUES, log), &process);
         let characters = Arc::new(Pipeline::new(
             Characters::new(Arc::clone(&store)),
             Arc::clone(&auth),
@@ -109,7 +113,7 @@ impl App {
         let routes: BTreeMap<_, _> = inboxes.into_iter().map(route).collect();
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
-        let (max_body_bytes, warnings) = (config.server.max_body_bytes, config.warnings());
+        let (limits, warnings) = (Limits::new(&config), config.warnings());
         let (stop, handlers) = (process.stop.clone(), vec![characters as Arc<dyn Handler>]);
         let state = Arc::new(http::State {
             auth,
@@ -120,23 +124,28 @@ impl App {
             notifier: notifier.clone(),
             handlers,
             stop,
-            metrics,
+            metrics: Arc::clone(&metrics),
             mode,
-            max_body_bytes,
+            limits,
             warnings,
         });
-        let sockets = sockets.layer(http::cors(&config.socket.origins));
-        let app = http::router(state, sockets.clone(), &config);
-        Self { config, mode, main, messages, router: app, sockets, notifier, workers, listener, process }
+        let served = |place, address: SocketAddr| {
+            http::router(&state, &sockets, &config, Address { place, port: address.port() })
+        };
+        let mut servers = vec![(listeners.main, served(Place::Main, addresses.main))];
+        if let Some(messages) = listeners.messages {
+            servers.push((messages, http::sockets_only(&state, &sockets, &config)));
+        }
+        for ((place, listener), address) in listeners.others.into_iter().zip(&addresses.others) {
+            servers.push((listener, served(Place::At(place), *address)));
+        }
+        Self { config, mode, servers, addresses, notifier, workers, listener, process, metrics }
     }
 
-    /// The address on which the service listens, and that of Socket.IO alone.
-    ///
-    /// # Errors
-    /// When the operating system does not say.
-    pub fn addresses(&self) -> io::Result<(SocketAddr, Option<SocketAddr>)> {
-        let messages = self.messages.as_ref().map(TcpListener::local_addr).transpose()?;
-        Ok((self.main.local_addr()?, messages))
+    /// The addresses on which the service listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Serves until `shutdown`, then lets running jobs finish and gives back those that do not finish in time.
@@ -144,8 +153,16 @@ impl App {
     /// # Errors
     /// A [`RunError`] when it ended for another reason.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let (url, messages_url) = self.addresses().map(|(main, messages)| (url(main), messages.map(url)))?;
-        tracing::info!(url, messages_url, mode = self.mode.as_str(), "listening");
+        let Addresses { main, messages, others } = self.addresses;
+        for other in others {
+            tracing::info!(url = url(other), "listening too, for what the settings put there");
+        }
+        tracing::info!(
+            url = url(main),
+            messages_url = messages.map(url),
+            mode = self.mode.as_str(),
+            "listening"
+        );
         for warning in self.config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -165,8 +182,10 @@ impl App {
             consumers.push(consumer);
         }
         let mut working = tokio::spawn(async move { Box::pin(monitor.run()).await });
-        let messages = self.messages.map(|listener| (listener, self.sockets));
-        let mut servers = Servers::start(self.main, self.router, messages);
+        let most = files::connections(&self.config, files::raise_limit());
+        let per_address = self.config.server.max_connections_per_address;
+        let connections = Connections::new(most, per_address, self.metrics);
+        let mut servers = Servers::start(self.servers, &self.config.server, connections);
 
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -174,7 +193,7 @@ impl App {
             worked = &mut working => Err(worked.map_or(RunError::WorkersEnded, |worked| {
                 worked.map_or_else(RunError::Worker, |()| RunError::WorkersEnded)
             })),
-            served = servers.ended() => served.map_err(RunError::Server),
+            error = servers.ended() => Err(RunError::Server(error)),
         };
         tracing::info!("stopping: no more jobs are claimed, running ones finish");
         process.stop.cancel();
@@ -182,15 +201,12 @@ impl App {
         drop(consumers);
         // Before the sockets are closed: their clients reconnect at once, and what is left here would refuse them for good.
         servers.stop_listening().await;
-        self.notifier.close().await;
+        self.notifier.close(CLOSING, || servers.cut()).await;
         process.end.cancel();
-        let closed = async {
-            process.tasks.ended().await;
-            servers.closed().await;
-        };
-        if tokio::time::timeout(CLOSING, closed).await.is_err() {
-            tracing::debug!("connections were still open when the service ended");
+        if tokio::time::timeout(CLOSING, process.tasks.ended()).await.is_err() {
+            tracing::debug!("tasks were still running when the service ended");
         }
+        servers.cut();
         tracing::info!("stopped");
         ended
     }
@@ -199,7 +215,7 @@ impl App {
 /// How long giving jobs back may take.
 const RELEASING: Duration = Duration::from_secs(5);
 
-/// How long open connections may take to close, at the very end.
+/// How long sockets may take to close, and then tasks to end, at the very end.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// Waits for running jobs, and gives back those that do not finish in time.
@@ -227,11 +243,6 @@ async fn drain(
             }
         }
     }
-}
-
-async fn bind(config: &Config, port: u16) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::new(config.host(), port);
-    TcpListener::bind(address).await.map_err(|source| StartError::Bind { address, source })
 }
 
 /// The URL of an address, for a browser on this machine.

@@ -72,6 +72,8 @@ pub struct Auth {
     decoding: DecodingKey,
     encoding: EncodingKey,
     validation: Validation,
+    /// How far away the `exp` of a token may be, in seconds.
+    most: f64,
     verified: Verified,
 }
 
@@ -87,6 +89,9 @@ pub enum TokenError {
     /// It has expired.
     #[error("the token has expired")]
     Expired,
+    /// It would be valid for too long; its `exp` may be in milliseconds.
+    #[error("the token expires too far in the future (auth.max_token_days)")]
+    TooLong,
     /// It was not signed with our key and HS256.
     #[error("the token is not signed by this platform")]
     Forged,
@@ -103,6 +108,7 @@ impl TokenError {
             Self::Missing => "missing",
             Self::Malformed => "malformed",
             Self::Expired => "expired",
+            Self::TooLong => "too_long",
             Self::Forged => "forged",
             Self::AnotherUser => "another_user",
         }
@@ -156,7 +162,13 @@ impl Auth {
         validation.validate_nbf = true;
         validation.validate_aud = false;
         let (decoding, encoding) = (DecodingKey::from_secret(key), EncodingKey::from_secret(key));
-        Self { decoding, encoding, validation, verified: Verified::new() }
+        Self { decoding, encoding, validation, most: f64::INFINITY, verified: Verified::new() }
+    }
+
+    /// Refuses tokens that are valid for longer than `most` from now, if there is a limit.
+    #[must_use]
+    pub fn at_most(self, most: Option<Duration>) -> Self {
+        Self { most: most.map_or(f64::INFINITY, |most| most.as_secs_f64()), ..self }
     }
 
     /// Who the bearer of `token` is.
@@ -173,6 +185,9 @@ impl Auth {
             // The library accepts a token until the end of the second of its `exp`; Node's does not.
             if claims.exp <= now {
                 return Err(TokenError::Expired);
+            }
+            if claims.exp - now > self.most {
+                return Err(TokenError::TooLong);
             }
             let exp = claims.exp;
             Ok((claims.caller()?, exp))

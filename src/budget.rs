@@ -49,6 +49,15 @@ impl Budget {
 }
 
 impl Share {
+    /// Takes `bytes` out of it, or all there are, as a share of its own.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.permit.num_permits());
+        match self.permit.split(bytes) {
+            Some(permit) => Self { permit },
+            None => unreachable!("there are as many"),
+        }
+    }
+
     /// Gives back what is more than `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         if let Some(more) = self.permit.num_permits().checked_sub(bytes) {

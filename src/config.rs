@@ -2,9 +2,11 @@
 //!
 //! `config/default.toml` names and explains each of them.
 
+mod auth;
 mod host_port;
 mod origins;
 mod redis;
+mod server;
 mod settings;
 mod sources;
 #[cfg(test)]
@@ -16,9 +18,11 @@ use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
 use secrecy::SecretString;
 
 pub use self::redis::Redis;
+pub use auth::Auth;
 pub use host_port::HostPort;
 pub use origins::Origins;
-pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Server, Socket};
+pub use server::{Place, Server};
+pub use settings::{Bull, Embedded, Log, LogFormat, MongoDb, Queue, Socket};
 
 /// The environment as a value, so that tests need not touch the real one.
 pub type Environment = BTreeMap<String, String>;
@@ -30,6 +34,8 @@ pub struct Config {
     pub server: Server,
     /// Socket.IO.
     pub socket: Socket,
+    /// Tokens.
+    pub auth: Auth,
     /// The queues.
     pub queue: Queue,
     /// Bull's queues among them.
@@ -88,7 +94,12 @@ impl Config {
     pub fn warnings(&self) -> Vec<&'static str> {
         const LEGACY: &str =
             "socket.legacy is on: open to everybody, and all may join any room and emit Profile into any";
-        if self.socket.legacy { vec![LEGACY] } else { Vec::new() }
+        const WEAK: &str =
+            "auth.allow_weak_secret is on: tokens may be signed by anybody who guesses or looks up the key";
+        [(self.socket.legacy, LEGACY), (self.auth.allow_weak_secret, WEAK)]
+            .into_iter()
+            .filter_map(|(on, warning)| on.then_some(warning))
+            .collect()
     }
 
     /// The address to listen on.

@@ -9,10 +9,14 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::secret;
+use crate::private;
 
 /// The file in the data directory that the process using it has locked.
 pub const LOCK: &str = "octavo.lock";
+
+/// The database, and the files that SQLite puts beside it, with its mode.
+const DATABASE: &str = "octavo.db";
+const BESIDE: [&str; 3] = ["octavo.db-wal", "octavo.db-shm", "octavo.db-journal"];
 
 const SCHEMA: &str = include_str!("embedded.sql");
 
@@ -49,14 +53,22 @@ impl Embedded {
     /// When the directory cannot be used, or is in use.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let unusable = |error| OpenError::Directory(dir.to_owned(), error);
-        secret::make_dir(dir).map_err(unusable)?;
-        let lock = File::create(dir.join(LOCK)).map_err(unusable)?;
+        private::make_dir(dir).map_err(unusable)?;
+        if let Some(lax) = private::lax_dir(dir).map_err(unusable)? {
+            tracing::warn!("{lax}; chmod 700 {}", dir.display());
+        }
+        let lock = private::open(&dir.join(LOCK)).map_err(unusable)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse(dir.to_owned()),
             TryLockError::Error(error) => unusable(error),
         })?;
-        let connection =
-            database(&dir.join("octavo.db")).map_err(|error| OpenError::Database(dir.to_owned(), error))?;
+        for path in files(dir) {
+            private::close(&path);
+        }
+        let path = dir.join(DATABASE);
+        // SQLite would create it for everybody.
+        private::open(&path).map_err(unusable)?;
+        let connection = database(&path).map_err(|error| OpenError::Database(dir.to_owned(), error))?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Arc::new(lock) })
     }
 
@@ -82,6 +94,12 @@ impl Embedded {
             Err(panic) => Err(EmbeddedError(rusqlite::Error::ToSqlConversionFailure(panic.into()))),
         }
     }
+}
+
+/// The files in the data directory `dir`, except the key.
+#[must_use]
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    [LOCK, DATABASE].iter().chain(&BESIDE).map(|name| dir.join(name)).collect()
 }
 
 fn database(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,5 +1,7 @@
 //! What is counted and measured, in Prometheus's text format.
 
+mod http;
+
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
@@ -8,10 +10,13 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::queue::Counts;
+use crate::{queue::Counts, telemetry::DROPPED};
+pub use http::HttpMetrics;
 
 /// The metrics of one running service.
 pub struct Metrics {
+    /// Those of HTTP requests.
+    pub http: HttpMetrics,
     registry: Registry,
     jobs: Family<JobLabels, Counter>,
     waited: Family<QueueLabels, Histogram>,
@@ -24,6 +29,9 @@ pub struct Metrics {
     unsigned: Gauge,
     refused: Family<ReasonLabels, Counter>,
     profiles: Family<OutcomeLabels, Counter>,
+    socket_bytes: Gauge<u64, AtomicU64>,
+    connections: Gauge,
+    connections_refused: Family<ReasonLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,7 +89,7 @@ impl Metrics {
         let (sockets, unsigned, refused) =
             (Gauge::default(), Gauge::default(), Family::<ReasonLabels, Counter>::default());
         let profiles = Family::<OutcomeLabels, Counter>::default();
-        for outcome in ["passed", "unsigned", "refused", "ambiguous"] {
+        for outcome in ["passed", "unsigned", "refused"] {
             drop(profiles.get_or_create(&OutcomeLabels { outcome }));
         }
         let mut registry = Registry::with_prefix("octavo");
@@ -118,7 +126,30 @@ impl Metrics {
             "Profiles from sibling services to rooms, by what became of them",
             profiles.clone(),
         );
+        let socket_bytes = Gauge::default();
+        registry.register(
+            "socket_bytes",
+            "Bytes of outcomes under way to sockets, as they count against socket.total_bytes",
+            socket_bytes.clone(),
+        );
+        let connections = Gauge::default();
+        let connections_refused = Family::<ReasonLabels, Counter>::default();
+        for reason in ["total", "address"] {
+            drop(connections_refused.get_or_create(&ReasonLabels { reason }));
+        }
+        registry.register("connections", "Open connections of clients", connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections that were closed at once: too many in total, or from one address",
+            connections_refused.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Lines of the log that were not written, because its reader was away or too slow",
+            DROPPED.clone(),
+        );
         Self {
+            http: HttpMetrics::register(&mut registry),
             registry,
             jobs,
             waited,
@@ -131,6 +162,9 @@ impl Metrics {
             unsigned,
             refused,
             profiles,
+            socket_bytes,
+            connections,
+            connections_refused,
         }
     }
 
@@ -164,7 +198,22 @@ impl Metrics {
         self.refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
-    /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`, `ambiguous`.
+    /// Notes how many bytes are under way to sockets.
+    pub fn socket_bytes(&self, bytes: usize) {
+        self.socket_bytes.set(bytes as u64);
+    }
+
+    /// Counts a connection in (`1`) or out (`-1`).
+    pub fn connection(&self, change: i64) {
+        self.connections.inc_by(change);
+    }
+
+    /// Counts a connection that was refused: `total`, `address`.
+    pub fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`.
     pub fn profile(&self, outcome: &'static str) {
         self.profiles.get_or_create(&OutcomeLabels { outcome }).inc();
     }

@@ -13,7 +13,7 @@ pub(crate) fn allowed(origins: &Origins, headers: &HeaderMap) -> bool {
 }
 
 /// Whether these headers come from our own page, or from a client that is not a browser.
-pub(crate) fn is_own(headers: &HeaderMap) -> bool {
+fn is_own(headers: &HeaderMap) -> bool {
     let Some(origin) = text(headers, header::ORIGIN) else { return true };
     origin.split_once("://").is_some_and(|(_, host)| Some(host) == text(headers, header::HOST))
 }

@@ -1,14 +1,21 @@
 //! The key that tokens are signed with, generated and kept in the data directory when none is given.
 
+mod weakness;
+
 use std::{
+    fmt::Display,
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use rand::distr::{Alphanumeric, SampleString};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use weakness::{STRONG_BYTES, Weakness, different};
+
+use crate::private;
 
 /// Why the kept key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,21 +28,53 @@ pub enum SecretError {
         "there is no key in {0} yet: start `octavo serve` there first, or set JWT_SECRET or OCTAVO__EMBEDDED__DIR"
     )]
     Missing(PathBuf),
+    /// Anybody could sign tokens with it.
+    #[error(
+        "{key} {weakness}; {advice} (or OCTAVO__AUTH__ALLOW_WEAK_SECRET=true, where strangers cannot connect)"
+    )]
+    Weak {
+        /// What it is, or where.
+        key: String,
+        /// What is wrong with it.
+        weakness: Weakness,
+        /// How to get a strong one.
+        advice: &'static str,
+    },
 }
 
-/// `given`, or the key kept in `dir`, which is generated now if there is none.
+/// `secret`, which was given in the settings.
 ///
 /// # Errors
-/// When it cannot be read or created.
-pub fn or_made(given: Option<&SecretString>, dir: &Path) -> Result<SecretString, SecretError> {
-    if let Some(secret) = given {
-        return Ok(secret.clone());
-    }
+/// When it is weak, unless weak ones are `allowed`.
+pub fn given(secret: &SecretString, allowed: bool) -> Result<SecretString, SecretError> {
+    const ADVICE: &str = "set a new one in every service of the platform: openssl rand -base64 48";
+    strong(secret.clone(), allowed, "JWT_SECRET", ADVICE)
+}
+
+/// The key kept in `dir`, which is generated now if there is none, and is for its owner only from now on.
+///
+/// # Errors
+/// When it cannot be read or created, or is weak, unless weak ones are `allowed`.
+pub fn kept_or_made(dir: &Path, allowed: bool) -> Result<SecretString, SecretError> {
+    const ADVICE: &str = "delete it to get a new one, and everybody signs in again";
     let path = dir.join(FILE);
     if !path.exists() {
-        make(dir, &path).map_err(|error| SecretError::Unusable(path, error))?;
+        make(dir, &path).map_err(|error| SecretError::Unusable(path.clone(), error))?;
     }
-    kept(dir)
+    private::close(&path);
+    strong(kept(dir)?, allowed, format_args!("the key in {}", path.display()), ADVICE)
+}
+
+fn strong(
+    secret: SecretString,
+    allowed: bool,
+    key: impl Display,
+    advice: &'static str,
+) -> Result<SecretString, SecretError> {
+    match Weakness::of(secret.expose_secret()).filter(|_| !allowed) {
+        Some(weakness) => Err(SecretError::Weak { key: key.to_string(), weakness, advice }),
+        None => Ok(secret),
+    }
 }
 
 /// The key kept in `dir`.
@@ -55,39 +94,28 @@ pub fn kept(dir: &Path) -> Result<SecretString, SecretError> {
 /// The key's file in the data directory.
 pub const FILE: &str = "jwt_secret";
 
-/// The key in the platform's `.env.example`: everybody knows it.
-pub const PUBLISHED: &str = "your_secret_key";
-
-/// A shorter key can be guessed from one token.
-pub const STRONG_BYTES: usize = 32;
-
 /// Letters and digits of a generated key: 256 bits.
 const LENGTH: usize = 43;
 
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
-    make_dir(dir)?;
+    private::make_dir(dir)?;
     let made = dir.join(format!("{FILE}.{}", std::process::id()));
     let key = Alphanumeric.sample_string(&mut rand::rng(), LENGTH);
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made)?.write_all(key.as_bytes())?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(private::OWNER_ONLY)
+        .open(&made)?
+        .write_all(key.as_bytes())?;
     // A link, unlike a rename, does not replace a key that another process has put there meanwhile.
     let linked = fs::hard_link(&made, path);
     fs::remove_file(&made)?;
     if path.exists() { Ok(()) } else { linked }
 }
 
-/// Creates the data directory, for its owner only: it holds a key, and users' tokens.
-///
-/// # Errors
-/// When it cannot be created.
-pub fn make_dir(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-
-    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -95,11 +123,32 @@ mod tests {
     fn a_key_is_made_once_and_kept_for_the_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(kept(dir.path()), Err(SecretError::Missing(_))));
-        let first = or_made(None, dir.path()).unwrap();
+        let first = kept_or_made(dir.path(), false).unwrap();
         assert_eq!(first.expose_secret().len(), LENGTH);
-        assert_eq!(or_made(None, dir.path()).unwrap().expose_secret(), first.expose_secret());
-        assert_eq!(dir.path().join(FILE).metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(or_made(Some(&"given".into()), dir.path()).unwrap().expose_secret(), "given");
+        assert_eq!(kept_or_made(dir.path(), false).unwrap().expose_secret(), first.expose_secret());
+        assert_eq!(private::rights_of_others(&dir.path().join(FILE)).unwrap(), None);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_kept_key_that_others_can_read_is_closed_to_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = kept_or_made(dir.path(), false).unwrap();
+        let path = dir.path().join(FILE);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(kept_or_made(dir.path(), false).unwrap().expose_secret(), key.expose_secret());
+        assert_eq!(private::rights_of_others(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn a_weak_key_is_used_only_where_that_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), "abcd\n").unwrap();
+        let error = kept_or_made(dir.path(), false).unwrap_err().to_string();
+        assert!(error.contains("has 4 bytes") && error.contains("delete it"), "{error}");
+        assert_eq!(kept_or_made(dir.path(), true).unwrap().expose_secret(), "abcd");
+        let error = given(&"abcd".into(), false).unwrap_err().to_string();
+        assert!(error.starts_with("JWT_SECRET has 4 bytes") && !error.contains("abcd"), "{error}");
+        assert_eq!(given(&"abcd".into(), true).unwrap().expose_secret(), "abcd");
     }
 }

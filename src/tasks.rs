@@ -24,6 +24,21 @@ impl Tasks {
         }));
     }
 
+    /// Starts a task whose crash concerns only itself: the log tells it, `crashed` is called, and the service goes on.
+    pub fn spawn_isolated(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+        crashed: impl FnOnce() + Send + 'static,
+    ) {
+        self.tracker.spawn(AssertUnwindSafe(task).catch_unwind().map(move |ended| {
+            if ended.is_err() {
+                tracing::error!(task = name, "a task crashed; the service goes on");
+                crashed();
+            }
+        }));
+    }
+
     /// Waits until a task has crashed.
     pub async fn crashed(&self) {
         self.crashed.cancelled().await;

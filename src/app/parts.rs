@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use super::StartError;
@@ -43,16 +43,27 @@ pub(super) struct Parts {
 
 /// Connects to the storage that `config` names.
 pub(super) async fn connect_storage(config: &Config) -> Result<Parts, StartError> {
+    let weak = config.auth.allow_weak_secret;
     match &config.storage {
         Storage::Embedded { dir, secret } => {
-            let secret = secret::or_made(secret.as_ref(), dir)?;
-            embedded(Embedded::open(dir)?, &secret, config).await
+            let secret = match secret {
+                Some(secret) => secret::given(secret, weak)?,
+                None => secret::kept_or_made(dir, weak)?,
+            };
+            embedded(Embedded::open(dir)?, auth(&secret, config), config).await
         }
-        Storage::Servers { redis, mongodb, secret } => servers(redis, mongodb, secret, config).await,
+        Storage::Servers { redis, mongodb, secret } => {
+            let secret = secret::given(secret, weak)?;
+            servers(redis, mongodb, auth(&secret, config), config).await
+        }
     }
 }
 
-async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Result<Parts, StartError> {
+fn auth(secret: &SecretString, config: &Config) -> Auth {
+    Auth::new(secret).at_most(config.auth.max_token)
+}
+
+async fn embedded(file: Embedded, auth: Auth, config: &Config) -> Result<Parts, StartError> {
     let mut opened = Vec::new();
     for name in QUEUES {
         opened.push(Arc::new(EmbeddedQueue::open(name, file.clone(), &config.queue).await?));
@@ -62,21 +73,15 @@ async fn embedded(file: Embedded, secret: &SecretString, config: &Config) -> Res
     let inboxes = opened.into_iter().map(|queue| queue as _).collect();
     let log = Arc::new(EmbeddedLog::new(file.clone(), &config.queue));
     let store = Arc::new(store::EmbeddedStore::new(file));
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, letters, log, listener: None })
+    Ok(Parts { auth, store, inboxes, queues, letters, log, listener: None })
 }
 
 async fn servers(
     redis: &config::Redis,
     mongodb: &config::MongoDb,
-    secret: &SecretString,
+    auth: Auth,
     config: &Config,
 ) -> Result<Parts, StartError> {
-    if secret.expose_secret() == secret::PUBLISHED {
-        tracing::warn!("JWT_SECRET is the published example: anybody can sign tokens");
-    } else if secret.expose_secret().len() < secret::STRONG_BYTES {
-        let least = secret::STRONG_BYTES;
-        tracing::warn!("JWT_SECRET is shorter than {least} bytes: it can be guessed from one token");
-    }
     let settings =
         if redis.sentinels.is_empty() { "REDIS_HOST and REDIS_PORT" } else { "the Sentinel settings" };
     let cannot = |source: redis::RedisError| {
@@ -106,5 +111,5 @@ async fn servers(
     let connected = store::MongoStore::connect(mongodb, config.queue.connections()).await;
     let store = Arc::new(connected.map_err(StartError::MongoDb)?);
     let listener = Some((listener, news));
-    Ok(Parts { auth: Auth::new(secret), store, inboxes, queues, letters, log, listener })
+    Ok(Parts { auth, store, inboxes, queues, letters, log, listener })
 }

@@ -1,38 +1,54 @@
-//! The HTTP servers: one for everything, and one for Socket.IO alone if that is configured.
+//! The HTTP servers, one for each address.
 
-use std::{io, net::SocketAddr};
+mod accept;
 
-use axum::{Router, serve::ListenerExt};
+use std::{io, sync::Arc};
+
+use axum::Router;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{config, wire::Connections};
+use accept::Acceptor;
 
 /// The running servers.
 pub(super) struct Servers {
     close: CancellationToken,
     /// Those that still listen.
     listening: TaskTracker,
-    running: JoinHandle<io::Result<()>>,
+    connections: Arc<Connections>,
+    running: JoinHandle<()>,
 }
 
 impl Servers {
-    /// Serves `router` on `main` and, on another port, what `messages` says.
-    pub(super) fn start(main: TcpListener, router: Router, messages: Option<(TcpListener, Router)>) -> Self {
-        let (close, listening) = (CancellationToken::new(), TaskTracker::new());
-        let main = serve(main, router, &close, &listening);
-        let messages = messages.map(|(listener, router)| serve(listener, router, &close, &listening));
+    /// Serves each router on its listener, with the time-outs of `config`, and `connections` for all of them together.
+    pub(super) fn start(
+        listeners: Vec<(TcpListener, Router)>,
+        config: &config::Server,
+        connections: Arc<Connections>,
+    ) -> Self {
+        let close = CancellationToken::new();
+        let listening = TaskTracker::new();
+        let serving = TaskTracker::new();
+        for (listener, router) in listeners {
+            let acceptor = Acceptor::new(router, config, &connections, &close, &serving);
+            listening.spawn(acceptor.run(listener));
+        }
         listening.close();
+        let all = (listening.clone(), serving);
         let running = tokio::spawn(async move {
-            match messages {
-                Some(messages) => tokio::try_join!(main, messages).map(|((), ())| ()),
-                None => main.await,
-            }
+            let (listening, serving) = all;
+            listening.wait().await;
+            serving.close();
+            serving.wait().await;
         });
-        Self { close, listening, running }
+        Self { close, listening, connections, running }
     }
 
-    /// Waits until they have ended by themselves.
-    pub(super) async fn ended(&mut self) -> io::Result<()> {
-        (&mut self.running).await.unwrap_or(Ok(()))
+    /// Waits until they have ended by themselves, which only a crash makes them do.
+    pub(super) async fn ended(&mut self) -> io::Error {
+        let ended = (&mut self.running).await;
+        ended.map_or_else(io::Error::other, |()| io::Error::other("nothing listens any more"))
     }
 
     /// Accepts no more connections; open ones go on. From then on, it is as if nobody were listening here.
@@ -41,29 +57,11 @@ impl Servers {
         self.listening.wait().await;
     }
 
-    /// Waits until the last connection is closed.
-    pub(super) async fn closed(&mut self) {
-        if !self.running.is_finished() {
-            self.ended().await.ok();
+    /// Cuts what is still connected, whatever it waits for.
+    pub(super) fn cut(&self) {
+        let open = self.connections.cut();
+        if open > 0 {
+            tracing::debug!(open, "connections were cut");
         }
     }
-}
-
-fn serve(
-    listener: TcpListener,
-    router: Router,
-    close: &CancellationToken,
-    listening: &TaskTracker,
-) -> impl Future<Output = io::Result<()>> + Send + 'static {
-    // Dropped with the listener.
-    let listens = listening.token();
-    let listener = listener.tap_io(move |stream| {
-        let _listens = &listens;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(close.clone().cancelled_owned());
-    async { server.await }
 }

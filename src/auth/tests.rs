@@ -42,6 +42,17 @@ fn exp_is_required_a_number_and_without_leeway() {
 }
 
 #[test]
+fn a_token_that_would_hardly_ever_end_is_refused() {
+    let auth = auth().at_most(Some(Duration::from_hours(24)));
+    let verify = |exp: f64| auth.verify(&token(&json!({"Id": "u1", "exp": exp}))).map(|_| ());
+    let now = now().as_secs_f64();
+    assert_eq!(verify(now + 86_390.0), Ok(()));
+    for exp in [now + 86_500.0, (now + 60.0) * 1000.0, 253_402_300_799.0] {
+        assert_eq!(verify(exp), Err(TokenError::TooLong), "{exp}");
+    }
+}
+
+#[test]
 fn only_hs256_with_our_key_counts() {
     let claims = json!({"Id": "u1", "exp": at(60)});
     let verify = |token: &str| auth().verify(token).map(|_| ());

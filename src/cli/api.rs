@@ -4,7 +4,11 @@ use reqwest::{Client, RequestBuilder, Url};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::CliError;
-use crate::{config::Config, pipeline::FieldError};
+use crate::{
+    app,
+    config::{Config, Place},
+    pipeline::FieldError,
+};
 
 /// A service, and the token of the caller.
 pub(super) struct Api {
@@ -25,10 +29,25 @@ impl Api {
     /// The service at `url`, or on this machine at the port of `config`.
     pub(super) fn new(url: Option<&str>, config: &Config, token: String) -> Result<Self, CliError> {
         let url = url.map_or_else(|| format!("http://127.0.0.1:{}", config.server.port), str::to_owned);
+        Self::at_url(&url, token)
+    }
+
+    /// The service at `url`, or where `config` has its `/admin`.
+    pub(super) fn of_admin(url: Option<&str>, config: &Config, token: String) -> Result<Self, CliError> {
+        match (url, config.server.admin) {
+            (None, Place::At(address)) => Self::at_url(&app::url(address), token),
+            (None, Place::Off) => {
+                Err("server.admin is off: the service has no /admin for this command".into())
+            }
+            (Some(_), _) | (None, Place::Main) => Self::new(url, config, token),
+        }
+    }
+
+    fn at_url(url: &str, token: String) -> Result<Self, CliError> {
         if !url.contains("://") {
             return Err(format!("--url {url}: write http://{url}").into());
         }
-        let base = Url::parse(&url).map_err(|error| format!("--url {url}: {error}"))?;
+        let base = Url::parse(url).map_err(|error| format!("--url {url}: {error}"))?;
         if base.cannot_be_a_base() {
             return Err(format!("--url {url}: is not an address like http://localhost:4016").into());
         }

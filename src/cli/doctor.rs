@@ -65,7 +65,7 @@ async fn examine(config: Config) -> Report {
             checks.push(secret::given(secret));
             let at_a_time = config.queue.connections();
             let (redis, (mongodb, pool)) =
-                tokio::join!(redis::examine(redis), mongodb::examine(mongodb, at_a_time));
+                tokio::join!(redis::examine(redis, &config), mongodb::examine(mongodb, at_a_time));
             checks.extend(redis.into_iter().chain(mongodb));
             checks.push(machine::open_files(pool));
         }

@@ -31,7 +31,7 @@ Nothing else changes.")]
 pub(super) struct Jobs {
     #[command(subcommand)]
     command: Command,
-    /// The service's address; by default its configured port on this machine.
+    /// The service's address; by default where its settings put /admin, on this machine.
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
     /// Whom the service's log should name; the admin token is signed with the service's own key.
@@ -103,7 +103,7 @@ impl Jobs {
         super::token::check(&self.user)?;
         // An hour is too short for a long run at a low rate.
         let token = super::auth(config)?.sign_admin(&self.user, Duration::from_hours(24))?;
-        let api = Api::new(self.url.as_deref(), config, token)?;
+        let api = Api::of_admin(self.url.as_deref(), config, token)?;
         super::block_on(async {
             match &self.command {
                 Command::List(list) => list.run(&api).await,

@@ -12,7 +12,7 @@ mod token;
 
 use std::{
     fmt::Display,
-    io::{self, Write, stdout},
+    io::{self, Write, stderr, stdout},
     mem,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -89,7 +89,7 @@ pub fn main() -> ExitCode {
         if closed {
             return ExitCode::SUCCESS;
         }
-        eprintln!("octavo: {error}");
+        warn(format_args!("octavo: {error}"));
         ExitCode::FAILURE
     })
 }
@@ -97,6 +97,11 @@ pub fn main() -> ExitCode {
 /// Prints a line to standard output.
 fn say(line: impl Display) -> Result<(), CliError> {
     Ok(writeln!(stdout(), "{line}")?)
+}
+
+/// Prints a line to standard error, which nobody need read any more: `eprintln!` would panic then.
+fn warn(line: impl Display) {
+    writeln!(stderr(), "{line}").ok();
 }
 
 /// The settings from the file, `.env`, and the environment.

@@ -1,7 +1,7 @@
 //! `octavo jobs retry`: retries dead letters, one or all that match, at a limited rate.
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use super::{
     CliError,
     api::Api,
     jobs::{LETTERS, Matching},
-    say,
+    say, warn,
 };
 
 #[derive(Args)]
@@ -98,7 +98,7 @@ impl Retry {
             driven += done.driven;
             in_queue += done.in_queue;
             if stderr().is_terminal() {
-                eprint!("\r{driven} retried, {} left \x1b[K", done.left);
+                write!(stderr(), "\r{driven} retried, {} left \x1b[K", done.left).ok();
             }
             after = done.next;
             if after.is_none() {
@@ -106,7 +106,7 @@ impl Retry {
             }
         }
         if stderr().is_terminal() {
-            eprint!("\r\x1b[K");
+            write!(stderr(), "\r\x1b[K").ok();
         }
         if self.json {
             say(serde_json::json!({ "driven": driven, "in_queue": in_queue }))?;
@@ -114,7 +114,7 @@ impl Retry {
             say(format_args!("{driven} retried"))?;
         }
         if in_queue > 0 {
-            eprintln!("octavo: {in_queue} were skipped: their queue already has a job with that id");
+            warn(format_args!("octavo: {in_queue} were skipped: their queue already has a job with that id"));
         }
         Ok(())
     }

@@ -15,11 +15,20 @@ use super::CliError;
 use crate::{
     app::{App, url},
     config::Config,
-    telemetry,
+    telemetry::{self, Writer},
 };
 
 pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
-    telemetry::start(&config.log)?;
+    let log = telemetry::start(&config.log)?;
+    let served = serve(config, &log);
+    if let Err(error) = &served {
+        log.say(format!("octavo: {error}\n").as_bytes());
+    }
+    log.flush();
+    Ok(served.unwrap_or(ExitCode::FAILURE))
+}
+
+fn serve(config: Config, log: &Writer) -> Result<ExitCode, CliError> {
     let runtime =
         Builder::new_multi_thread().worker_threads(config.server.threads().get()).enable_all().build()?;
     super::run_on(runtime, async {
@@ -32,7 +41,8 @@ pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
                 return Ok(ExitCode::SUCCESS);
             };
             if stderr().is_terminal() {
-                eprintln!("\n  Octavo is at {}\n  Ctrl-C stops it.\n", url(app.addresses()?.0));
+                let url = url(app.addresses().main);
+                log.say(format!("\n  Octavo is at {url}\n  Ctrl-C stops it.\n\n").as_bytes());
             }
             app.run(shutdown.clone()).await?;
             Ok::<_, CliError>(ExitCode::SUCCESS)

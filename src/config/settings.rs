@@ -1,6 +1,6 @@
 //! The settings as written, and the check that turns them into a [`Config`].
 
-use std::{net::IpAddr, num::NonZero, path::PathBuf, thread::available_parallelism, time::Duration};
+use std::{num::NonZero, path::PathBuf, time::Duration};
 
 use mongodb::options::ConnectionString;
 use secrecy::{ExposeSecret, SecretString};
@@ -8,37 +8,9 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Config, Origins, Redis, Storage,
-    values::{days, names, optional, seconds},
+    Auth, Config, Origins, Redis, Server, Storage,
+    values::{days, list, names, optional, seconds},
 };
-
-/// The HTTP server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Server {
-    /// Address to listen on, if set.
-    #[serde(deserialize_with = "optional")]
-    pub host: Option<IpAddr>,
-    /// Port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// Largest request body, in bytes.
-    pub max_body_bytes: usize,
-    /// Threads that do the work, if set.
-    #[serde(deserialize_with = "optional")]
-    pub threads: Option<NonZero<usize>>,
-    /// How long running jobs may continue after SIGTERM.
-    #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
-    pub shutdown: Duration,
-}
-
-impl Server {
-    /// Threads that do the work: as set, or half of the cores (`docs/decisions/0012`).
-    #[must_use]
-    pub fn threads(&self) -> NonZero<usize> {
-        let half = || NonZero::new(available_parallelism().map_or(1, NonZero::get) / 2);
-        self.threads.or_else(half).unwrap_or(NonZero::<usize>::MIN)
-    }
-}
 
 /// Socket.IO.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +23,19 @@ pub struct Socket {
     pub origins: Origins,
     /// Packets that may wait for one slow socket.
     pub buffer: usize,
+    /// Bytes that may wait for one slow socket, unless a single outcome has more.
+    pub buffer_bytes: usize,
+    /// Bytes of outcomes under way to all sockets of one user.
+    pub user_bytes: usize,
+    /// Bytes of outcomes under way to all sockets.
+    pub total_bytes: usize,
+    /// The most sockets of one user on this node; 0 for no limit.
+    pub max_per_user: usize,
+    /// The most sessions that have not signed in.
+    pub max_strangers: usize,
+    /// The queues that rooms are named after.
+    #[serde(deserialize_with = "list")]
+    pub queues: Vec<String>,
     /// Whether sockets without a token may join any room and emit `Profile`.
     pub legacy: bool,
 }
@@ -143,12 +128,6 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Auth {
-    secret: SecretString,
-}
-
 /// All settings as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,8 +156,19 @@ impl Settings {
         within("OCTAVO__QUEUE__ATTEMPTS", self.queue.attempts as usize, 1000);
         within("OCTAVO__QUEUE__MAX_CRASHES", self.queue.max_crashes as usize, 1000);
         within("OCTAVO__SERVER__MAX_BODY_BYTES", self.server.max_body_bytes, 1 << 30);
+        within("OCTAVO__SERVER__BODY_BYTES", self.server.body_bytes, u32::MAX as usize);
         within("OCTAVO__SERVER__THREADS", self.server.threads.map_or(1, NonZero::get), 1024);
         within("OCTAVO__SOCKET__BUFFER", self.socket.buffer, 1 << 20);
+        within("OCTAVO__SOCKET__BUFFER_BYTES", self.socket.buffer_bytes, 1 << 30);
+        within("OCTAVO__SOCKET__USER_BYTES", self.socket.user_bytes, 1 << 30);
+        within("OCTAVO__SOCKET__TOTAL_BYTES", self.socket.total_bytes, 1 << 32);
+        within("OCTAVO__SOCKET__MAX_STRANGERS", self.socket.max_strangers, 1 << 20);
+        if self.server.header_timeout.is_zero() {
+            mistakes.push("OCTAVO__SERVER__HEADER_TIMEOUT_SECONDS: must be at least 1".to_owned());
+        }
+        if self.server.write_timeout.is_zero() {
+            mistakes.push("OCTAVO__SERVER__WRITE_TIMEOUT_SECONDS: must be at least 1".to_owned());
+        }
         if self.socket.buffer < 8 {
             mistakes
                 .push("OCTAVO__SOCKET__BUFFER: must be at least 8, since a handshake takes some".to_owned());
@@ -222,10 +212,11 @@ impl Settings {
         if self.mongodb.timeout.is_zero() {
             mistakes.push("OCTAVO__MONGODB__TIMEOUT_SECONDS: must be at least 1".to_owned());
         }
-        let storage = storage(self.auth.secret, self.redis, self.mongodb, self.embedded, mistakes);
+        let storage = storage(self.auth.secret.clone(), self.redis, self.mongodb, self.embedded, mistakes);
         storage.map(|storage| Config {
             server: self.server,
             socket: self.socket,
+            auth: self.auth,
             queue: self.queue,
             bull: self.bull,
             storage,

@@ -133,6 +133,25 @@ fn half_of_the_cores_work_unless_it_is_said() {
 }
 
 #[test]
+fn a_part_of_the_http_side_is_at_home_elsewhere_or_off() {
+    let config = load(&[
+        ("OCTAVO__SERVER__METRICS", "127.0.0.1:9090"),
+        ("OCTAVO__SERVER__HEALTH", "[::1]:9091"),
+        ("OCTAVO__SERVER__ADMIN", "127.0.0.1:9090"),
+        ("OCTAVO__SERVER__PAGE", "off"),
+    ]);
+    let server = config.unwrap().server;
+    let addresses = server.other_addresses();
+    assert_eq!(addresses, ["127.0.0.1:9090".parse().unwrap(), "[::1]:9091".parse().unwrap()]);
+    assert_eq!((server.admin, server.page), (Place::At(addresses[0]), Place::Off));
+    assert_eq!(load(&[]).unwrap().server.health, Place::Main);
+    for wrong in ["9090", "localhost", "yes", "127.0.0.1"] {
+        let error = load(&[("OCTAVO__SERVER__ADMIN", wrong)]).unwrap_err();
+        assert!(error.contains("OCTAVO__SERVER__ADMIN: "), "{error}");
+    }
+}
+
+#[test]
 fn secrets_are_not_shown_by_debug() {
     let config = load(&[("JWT_SECRET", "hunter2")]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));

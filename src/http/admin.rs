@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::Body,
     extract::{
         FromRequestParts, Path, Query, State,
         rejection::{PathRejection, QueryRejection},
@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    jobs::Bearer,
+    bearer::Bearer,
+    body,
     letter::{Listing, Summary},
     letter_data,
     problem::Problem,
@@ -42,7 +43,7 @@ impl FromRequestParts<Arc<super::State>> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<super::State>) -> Result<Self, Problem> {
-        let bearer = Bearer::verify(&parts.headers, &state.auth)?;
+        let bearer = Bearer::verify(&parts.headers, state)?;
         if !bearer.caller().is_admin() {
             return Err(Problem::forbidden(
                 "this needs an admin's token, with role \"admin\": octavo token --admin --user U makes one",
@@ -176,12 +177,16 @@ struct RetriedAll {
     next: Option<String>,
 }
 
+/// The largest body that is read to say that there should be none, in bytes.
+const BODY: usize = 16 << 10;
+
 async fn retry_all(
     Admin(admin): Admin,
     State(state): State<Arc<super::State>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<RetriedAll>, Problem> {
+    let body = body::read(body, BODY).await?;
     if !matches!(body.trim_ascii(), b"" | b"null" | b"{}") {
         return Err(Problem::bad_request(
             "queue, layout, reason, after and limit go in the query, not in the body",

@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, Bytes},
     extract::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
@@ -18,40 +18,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Route, body, once, problem::Problem};
+use super::{Route, bearer::Bearer, body, limits::Held, once, problem::Problem};
 use crate::{
-    auth::{Auth, Caller, TokenError},
+    auth::Caller,
     pipeline::{FieldError, Rejected, brief},
     queue::{Look, OnceKey, Pushed, State as JobState},
 };
-
-/// Who sends a request, and the token that proves it.
-pub(super) struct Bearer {
-    caller: Caller,
-    token: String,
-}
-
-impl Bearer {
-    /// The caller that the request's `Authorization` header proves.
-    ///
-    /// # Errors
-    /// When it proves nobody.
-    pub(super) fn verify(headers: &HeaderMap, auth: &Auth) -> Result<Self, TokenError> {
-        let header = headers.get(header::AUTHORIZATION).ok_or(TokenError::Missing)?;
-        let header = header.to_str().map_err(|_| TokenError::Malformed)?;
-        let (scheme, token) = header.split_once(' ').ok_or(TokenError::Malformed)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(TokenError::Malformed);
-        }
-        let token = token.trim();
-        Ok(Self { caller: auth.verify(token)?, token: token.to_owned() })
-    }
-
-    /// The caller.
-    pub(super) fn caller(&self) -> &Caller {
-        &self.caller
-    }
-}
 
 #[derive(Deserialize)]
 struct NewJob<'a> {
@@ -73,15 +45,15 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let bearer = Bearer::verify(&headers, &state.auth).map_err(Problem::from);
+    let bearer = Bearer::verify(&headers, &state).map_err(Problem::from);
     let (bearer, key) = match bearer.and_then(|bearer| Ok((bearer, once::key(&headers)?))) {
         Ok(asked) => asked,
         Err(problem) => {
-            body::discard(body, state.max_body_bytes).await;
+            body::discard(body, state.limits.body).await;
             return Err(problem);
         }
     };
-    let body = body::read(body, state.max_body_bytes).await?;
+    let (body, _held) = receive(&state, bearer.caller(), body).await?;
     let Asked { route, queue, data, key } = admit(&state, &bearer, key.as_deref(), &body)?;
     let pushed = match key {
         Some(key) => route.inbox.push_once(data, &key).await?,
@@ -92,6 +64,23 @@ pub(super) async fn create(
         Pushed::Before(id) => Ok(([(once::REPLAYED, "true")], accepted(&id, queue)).into_response()),
         Pushed::KeyTaken => Err(once::taken()),
     }
+}
+
+/// Reads the body of a request of `caller`, within the memory that there is for bodies; they take it while they are held.
+async fn receive(state: &super::State, caller: &Caller, body: Body) -> Result<(Vec<u8>, Held), Problem> {
+    let limit = state.limits.body;
+    // One that is too large is not kept.
+    let size = body::size(&body).map_or(limit, |size| if size > limit { 0 } else { size });
+    let mut held = match state.limits.bodies.take(caller.user(), size).await {
+        Ok(held) => held,
+        Err(problem) => {
+            body::discard(body, limit).await;
+            return Err(problem);
+        }
+    };
+    let body = body::read(body, limit).await?;
+    held.shrink_to(body.len());
+    Ok((body, held))
 }
 
 fn accepted(id: &str, queue: &str) -> Response {
@@ -143,7 +132,7 @@ fn admit<'s>(
             brief(&queue)
         )));
     };
-    let Bearer { caller, token } = bearer;
+    let (caller, token) = (bearer.caller(), bearer.token());
     let admit = |token: &str| route.intake.admit(name, data.get().as_bytes(), caller, token);
     // Without the token: a repeat with a newer token is the same request.
     let once = |key: &str| admit("").map(|asked| OnceKey::new(caller.user(), key, name, &asked));
@@ -161,7 +150,7 @@ impl From<Rejected> for Problem {
 }
 
 #[derive(Serialize)]
-pub(super) struct Status {
+struct Status {
     id: String,
     queue: &'static str,
     state: JobState,
@@ -200,39 +189,84 @@ pub(super) async fn show(
     headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
     patience: Result<Query<Patience>, QueryRejection>,
-) -> Result<Json<Status>, Problem> {
+) -> Result<Response, Problem> {
     let Path(id) = id.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let Query(patience) = patience.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let until = Instant::now() + patience.parse()?;
-    let Bearer { caller, .. } = Bearer::verify(&headers, &state.auth)?;
+    let bearer = Bearer::verify(&headers, &state)?;
+    let caller = bearer.caller();
     let wait = state.notifier.wait(&id);
+    let mut waits = None;
     loop {
         let ended = wait.ended();
-        let status = status(&state, &caller, &id).await?;
+        let (status, held) = status(&state, caller, &id).await?;
         let left = until.saturating_duration_since(Instant::now());
         // A job that is over may have an outcome that is no longer kept.
         let is_over = status.outcome.is_some() || matches!(status.state, JobState::Done | JobState::Failed);
-        if is_over || left.is_zero() {
-            return Ok(Json(status));
+        if is_over || left.is_zero() || state.stop.is_cancelled() {
+            return answer(&status, held);
+        }
+        drop((status, held));
+        if waits.is_none() {
+            let refused =
+                |_| Problem::unavailable("too many requests wait for an outcome; ask again without wait");
+            waits = Some(state.limits.waits.try_acquire().map_err(refused)?);
         }
         tokio::select! {
             () = ended => {}
             () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
-            () = state.stop.cancelled() => return Ok(Json(status)),
+            () = state.stop.cancelled() => {}
         }
     }
 }
 
-async fn status(state: &super::State, caller: &Caller, id: &str) -> Result<Status, Problem> {
+/// An answer that takes the memory that is held for it until it is sent, or its client is gone.
+fn answer(status: &Status, mut held: Held) -> Result<Response, Problem> {
+    let json = serde_json::to_vec(status).map_err(|error| Problem::internal(error.to_string()))?;
+    held.shrink_to(json.len());
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, Bytes::from_owner(Sent { json, _held: held })).into_response())
+}
+
+/// The bytes of an answer.
+struct Sent {
+    json: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.json
+    }
+}
+
+/// The state of a job, and the memory that it takes.
+async fn status(state: &super::State, caller: &Caller, id: &str) -> Result<(Status, Held), Problem> {
+    let mut expected = state.limits.outcome;
+    loop {
+        let held = state.limits.answers.take(caller.user(), expected).await?;
+        let (status, bytes) = look(state, caller, id).await?;
+        if bytes <= expected {
+            return Ok((status, held));
+        }
+        // Given back before more is asked for, so that nobody waits with his hands full.
+        drop((status, held));
+        expected = bytes;
+    }
+}
+
+/// The state of a job, and how many bytes were read to find it.
+async fn look(state: &super::State, caller: &Caller, id: &str) -> Result<(Status, usize), Problem> {
     for (&queue, route) in &state.routes {
         let Some(Look { state, data, outcome }) = route.inbox.look(id).await? else { continue };
+        let bytes = outcome.as_ref().map_or(0, |outcome| outcome.profile.get().len());
         let owner = match (&outcome, data) {
             (Some(outcome), _) => Some(outcome.user.clone()),
             (None, data) => data.and_then(|data| route.intake.owner(queue, &data)),
         };
         if owner.as_deref() == Some(caller.user()) {
             let (id, outcome) = (id.to_owned(), outcome.map(|outcome| outcome.profile));
-            return Ok(Status { id, queue, state, outcome });
+            return Ok((Status { id, queue, state, outcome }, bytes));
         }
     }
     Err(Problem::not_found("you have no such job, or its outcome is no longer kept"))

@@ -1,21 +1,26 @@
 //! The HTTP side: the jobs API, dead letters for admins, health and metrics, and the page.
 
 mod admin;
+mod bearer;
 mod body;
 mod health;
 mod jobs;
+mod layers;
 mod letter;
 mod letter_data;
+mod limits;
 mod once;
+mod own_page;
 mod page;
 mod problem;
 mod ready;
+mod request_id;
 mod token;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     http::{Method, header},
     routing::{get, post},
 };
@@ -25,11 +30,12 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use jobs::LONGEST_WAIT;
 pub use letter::{Listing, Summary};
+pub use limits::Limits;
 
 use crate::{
     auth::Auth,
     character::Store,
-    config::{Config, Origins, Storage},
+    config::{Config, Origins, Place, Storage},
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Intake,
@@ -58,8 +64,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// `embedded` or `servers`.
     pub mode: Mode,
-    /// The largest request body, in bytes.
-    pub max_body_bytes: usize,
+    /// What all requests together may cost.
+    pub limits: Limits,
     /// What an operator should know about the settings.
     pub warnings: Vec<&'static str>,
 }
@@ -108,33 +114,75 @@ impl From<&Storage> for Mode {
     }
 }
 
-/// All routes, including `sockets`, the Socket.IO endpoint.
-pub fn router(state: Arc<State>, sockets: Router, config: &Config) -> Router {
+/// The paths that have time limits of their own: one job, and Socket.IO.
+const JOB: &str = "/v1/jobs/{id}";
+const SOCKETS: &str = "/socket.io/";
+
+/// One of the addresses that the service listens on.
+#[derive(Debug, Clone, Copy)]
+pub struct Address {
+    /// The one that settings call so.
+    pub place: Place,
+    /// Its port.
+    pub port: u16,
+}
+
+/// All routes that are at `address`; `sockets`, the Socket.IO endpoint, may be among them.
+pub fn router(state: &Arc<State>, sockets: &Router, config: &Config, address: Address) -> Router {
+    let Address { place, port } = address;
+    let server = &config.server;
+    let has_page = server.page == place;
+    let mut router = Router::new().route("/livez", get(ready::livez)).route("/readyz", get(ready::readyz));
+    if server.health == place {
+        router = router.route("/health", get(health::health));
+    }
+    if server.metrics == place {
+        router = router.route("/metrics", get(health::metrics));
+    }
+    if server.admin == place {
+        router = router.merge(admin::router());
+    }
+    if has_page && config.storage.makes_secret() {
+        let own = Arc::new(own_page::OwnPage::new(port));
+        let token = post(token::create).layer(Extension(Arc::clone(&own)));
+        router = router.merge(page::router(Some(own))).route("/v1/token", token);
+    } else if has_page {
+        router = router.merge(page::router(None));
+    }
+    let router = router
+        .method_not_allowed_fallback(problem::no_such_method)
+        .fallback(problem::no_such_page)
+        .with_state(Arc::clone(state));
+    let layers = |cors| layers::Layers {
+        metrics: Arc::clone(&state.metrics),
+        request_timeout: server.request_timeout,
+        cors,
+    };
+    let router = layers::around(router, layers(None));
+    if place != Place::Main && !has_page {
+        return router;
+    }
     let api = Router::new()
         .route("/v1/jobs", post(jobs::create))
-        .route("/v1/jobs/{id}", get(jobs::show))
+        .route(JOB, get(jobs::show))
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(cors(&config.socket.origins))
-        .with_state(Arc::clone(&state));
-    let mut router = page::router()
-        .merge(admin::router())
-        .route("/livez", get(ready::livez))
-        .route("/readyz", get(ready::readyz))
-        .route("/health", get(health::health))
-        .route("/metrics", get(health::metrics));
-    if config.storage.makes_secret() {
-        router = router.route("/v1/token", post(token::create));
-    }
-    router
-        .method_not_allowed_fallback(problem::no_such_method)
-        .with_state(state)
-        .merge(api)
-        .merge(sockets)
-        .fallback(problem::no_such_page)
+        .with_state(Arc::clone(state))
+        .merge(sockets.clone());
+    router.merge(layers::around(api, layers(Some(cors(&config.socket.origins)))))
+}
+
+/// The Socket.IO endpoint alone.
+pub fn sockets_only(state: &State, sockets: &Router, config: &Config) -> Router {
+    let layers = layers::Layers {
+        metrics: Arc::clone(&state.metrics),
+        request_timeout: config.server.request_timeout,
+        cors: Some(cors(&config.socket.origins)),
+    };
+    layers::around(sockets.clone().fallback(problem::no_such_page), layers)
 }
 
 /// Lets pages from other origins call the API; it changes nothing for other clients.
-pub fn cors(origins: &Origins) -> CorsLayer {
+fn cors(origins: &Origins) -> CorsLayer {
     let origins = match origins {
         Origins::Any => AllowOrigin::any(),
         Origins::Only(list) => AllowOrigin::list(list.iter().filter_map(|origin| origin.parse().ok())),
@@ -143,5 +191,5 @@ pub fn cors(origins: &Origins) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, once::KEY])
-        .expose_headers([header::LOCATION, once::REPLAYED])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, once::REPLAYED, request_id::HEADER])
 }

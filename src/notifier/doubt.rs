@@ -1,7 +1,8 @@
-//! What was sent lately, and to whom: an outcome counts as heard once a socket that it was sent to has stayed connected.
+//! What was sent lately, and to whom: an outcome counts as heard once it has left for a socket that then stayed connected.
 //!
 //! A stock client never acknowledges anything. What is written to a connection that breaks soon afterwards may not have
-//! arrived, so it is sent again the next time the room is joined.
+//! arrived, so it is sent again the next time the room is joined; and what still waits when the connection ends was not heard,
+//! however long it has waited.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,6 +27,18 @@ const SILENCE: Duration = Duration::from_secs(50);
 /// How many of one user's outcomes are remembered beyond [`SETTLES`].
 const REMEMBERED: usize = 1000;
 
+/// A socket that has left.
+pub(super) struct Gone {
+    /// Which.
+    pub sid: Sid,
+    /// Why.
+    pub reason: DisconnectReason,
+    /// How much of what was sent to it had left.
+    pub left: u64,
+    /// Whether it had taken nothing for a long time.
+    pub stalled: bool,
+}
+
 /// What was sent to one user lately.
 #[derive(Default)]
 pub(super) struct Doubt {
@@ -39,7 +52,8 @@ pub(super) struct Doubt {
 struct Telling {
     at: Instant,
     queue: Arc<str>,
-    to: Vec<Sid>,
+    /// The sockets, and how much must have left for each until this has.
+    to: Vec<(Sid, u64)>,
     /// The log has been told that it was heard.
     marked: bool,
     /// But it holds it as unheard, and must be told again.
@@ -54,23 +68,34 @@ impl Telling {
         std::mem::take(&mut self.again) | !std::mem::replace(&mut self.marked, true)
     }
 
+    fn is_to(&self, sid: Sid) -> bool {
+        self.to.iter().any(|(to, _)| *to == sid)
+    }
+
+    /// Whether it has left for one of its sockets, when `left` tells how much has left for each.
+    fn has_left(&self, left: &impl Fn(Sid) -> Option<u64>) -> bool {
+        self.to.iter().any(|(sid, mark)| left(*sid).is_some_and(|left| left >= *mark))
+    }
+
     fn mark(&self, user: &Arc<str>, seq: Seq, heard: bool) -> Mark {
         Mark { user: Arc::clone(user), queue: Arc::clone(&self.queue), seq, heard }
     }
 }
 
 impl Doubt {
-    /// Notes that `seq` was sent to a socket.
-    pub(super) fn told(&mut self, seq: Seq, queue: &str, sid: Sid) {
+    /// Notes that `seq` was sent to a socket, and how much must have left for it until this has.
+    pub(super) fn told(&mut self, seq: Seq, queue: &str, sid: Sid, mark: u64) {
         if let Some(telling) = self.told.get_mut(&seq) {
-            telling.to.push(sid);
+            telling.to.push((sid, mark));
             // This socket, too, may turn out not to have heard it.
             telling.at = Instant::now();
             return;
         }
         self.forget();
-        let (at, queue, to) = (Instant::now(), self.name(queue), vec![sid]);
-        self.told.insert(seq, Telling { at, queue, to, marked: false, again: false, sure: false });
+        let queue = self.name(queue);
+        let to = vec![(sid, mark)];
+        self.told
+            .insert(seq, Telling { at: Instant::now(), queue, to, marked: false, again: false, sure: false });
         self.recent.push_back(seq);
     }
 
@@ -83,10 +108,14 @@ impl Doubt {
         name
     }
 
-    /// Whether a connected socket was sent an outcome that the log holds as unheard. If the log had been told that it
-    /// was heard, the socket that has not heard it is another node's, and the log must be told again.
-    pub(super) fn has_unheard(&mut self, seq: Seq) -> bool {
+    /// Whether a connected socket was sent an outcome that the log holds as unheard: it has left for that socket, or is about
+    /// to. If the log had been told that it was heard, the socket that has not heard it is another node's, and the log must
+    /// be told again.
+    pub(super) fn has_unheard(&mut self, seq: Seq, left: &impl Fn(Sid) -> Option<u64>) -> bool {
         let Some(telling) = self.told.get_mut(&seq) else { return false };
+        if telling.at.elapsed() >= SETTLES && !telling.has_left(left) {
+            return false;
+        }
         if telling.marked && !std::mem::replace(&mut telling.again, true) {
             self.recent.push_back(seq);
         }
@@ -98,13 +127,20 @@ impl Doubt {
         !self.recent.is_empty()
     }
 
-    /// What counts as heard from now on.
-    pub(super) fn settle(&mut self, user: &Arc<str>) -> Vec<Mark> {
+    /// What counts as heard from now on, when `left` tells how much has left for each socket.
+    pub(super) fn settle(&mut self, user: &Arc<str>, left: &impl Fn(Sid) -> Option<u64>) -> Vec<Mark> {
         let mut marks = Vec::new();
+        // Sent long ago, but still on their way.
+        let mut slow = Vec::new();
         while let Some(seq) = self.recent.front() {
             if let Some(telling) = self.told.get_mut(seq) {
                 if telling.at.elapsed() < SETTLES {
                     break;
+                }
+                if !telling.has_left(left) {
+                    slow.push(*seq);
+                    self.recent.pop_front();
+                    continue;
                 }
                 if telling.marks() {
                     marks.push(telling.mark(user, *seq, true));
@@ -112,13 +148,14 @@ impl Doubt {
             }
             self.recent.pop_front();
         }
+        slow.into_iter().rev().for_each(|seq| self.recent.push_front(seq));
         marks
     }
 
     /// A socket's client acknowledges everything it was sent up to `seq`.
     pub(super) fn acknowledge(&mut self, user: &Arc<str>, sid: Sid, seq: Seq) -> Vec<Mark> {
         let mut marks = Vec::new();
-        for (seq, telling) in self.told.range_mut(..=seq).filter(|(_, telling)| telling.to.contains(&sid)) {
+        for (seq, telling) in self.told.range_mut(..=seq).filter(|(_, telling)| telling.is_to(sid)) {
             telling.sure = true;
             if telling.marks() {
                 marks.push(telling.mark(user, *seq, true));
@@ -127,15 +164,11 @@ impl Doubt {
         marks
     }
 
-    /// A socket has left: what was sent to it alone, shortly before, was not heard. Returns the queues of those
-    /// outcomes, and the marks for the log.
-    pub(super) fn left(
-        &mut self,
-        user: &Arc<str>,
-        sid: Sid,
-        reason: DisconnectReason,
-    ) -> (Vec<Arc<str>>, Vec<Mark>) {
-        let doubtful = match reason {
+    /// A socket has left: what was sent to it alone, shortly before, was not heard, nor what still waited for it. Returns the
+    /// queues of those outcomes, and the marks for the log.
+    pub(super) fn left(&mut self, user: &Arc<str>, gone: &Gone) -> (Vec<Arc<str>>, Vec<Mark>) {
+        let doubtful = match gone.reason {
+            _ if gone.stalled => SILENCE,
             DisconnectReason::ClientNSDisconnect => Duration::ZERO,
             DisconnectReason::TransportClose => LEAVES,
             DisconnectReason::HeartbeatTimeout => SILENCE,
@@ -143,10 +176,11 @@ impl Doubt {
         };
         let (mut unheard, mut marks) = (Vec::new(), Vec::new());
         self.told.retain(|seq, telling| {
-            if telling.sure || telling.at.elapsed() >= doubtful || !telling.to.contains(&sid) {
+            let Some((_, mark)) = telling.to.iter().find(|(sid, _)| *sid == gone.sid) else { return true };
+            if telling.sure || (telling.at.elapsed() >= doubtful && *mark <= gone.left) {
                 return true;
             }
-            telling.to.retain(|other| *other != sid);
+            telling.to.retain(|(sid, _)| *sid != gone.sid);
             if !telling.to.is_empty() {
                 return true;
             }
@@ -190,16 +224,46 @@ impl Doubt {
 mod tests {
     use super::*;
 
+    /// Everything has left.
+    #[expect(clippy::unnecessary_wraps, reason = "a socket may be gone")]
+    fn all(_: Sid) -> Option<u64> {
+        Some(u64::MAX)
+    }
+
+    fn gone(sid: Sid, reason: DisconnectReason, left: u64) -> Gone {
+        Gone { sid, reason, left, stalled: false }
+    }
+
+    #[test]
+    fn what_has_not_left_is_not_heard_however_long_it_waits() {
+        let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
+        for (seq, mark) in [(7, 100), (8, 200)] {
+            doubt.told(seq, "Read_Character", sid, mark);
+            doubt.told.get_mut(&seq).unwrap().at -= SILENCE;
+        }
+        let half = |_| Some(150);
+        let marks = doubt.settle(&user, &half);
+        assert_eq!(marks.iter().map(|mark| mark.seq).collect::<Vec<_>>(), [7]);
+        assert!(doubt.is_pending(), "the other one is still on its way");
+        assert!(
+            doubt.has_unheard(7, &half) && !doubt.has_unheard(8, &half),
+            "somebody else should be sent it"
+        );
+        let (queues, _) = doubt.left(&user, &gone(sid, DisconnectReason::TransportError, 150));
+        assert_eq!(queues.len(), 1);
+        assert!(doubt.told.contains_key(&7) && !doubt.told.contains_key(&8));
+    }
+
     #[test]
     fn what_was_heard_here_and_not_on_another_node_is_noted_again() {
         let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
         for seq in [7, 8] {
-            doubt.told(seq, "Create_Character", sid);
+            doubt.told(seq, "Create_Character", sid, 0);
         }
         let heard = |marks: Vec<Mark>| marks.iter().map(|mark| (mark.seq, mark.heard)).collect::<Vec<_>>();
         assert_eq!(heard(doubt.acknowledge(&user, sid, 8)), [(7, true), (8, true)]);
         // The log is read, and still holds one as unheard.
-        assert!(doubt.has_unheard(8) && !doubt.has_unheard(9));
+        assert!(doubt.has_unheard(8, &all) && !doubt.has_unheard(9, &all));
         assert!(doubt.is_pending());
         assert_eq!(heard(doubt.end(&user)), [(8, true)]);
     }
@@ -207,12 +271,12 @@ mod tests {
     #[test]
     fn what_was_noted_and_not_heard_is_taken_back_also_if_it_was_to_be_noted_again() {
         let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
-        doubt.told(7, "Create_Character", sid);
+        doubt.told(7, "Create_Character", sid, 0);
         doubt.told.get_mut(&7).unwrap().at -= SETTLES;
-        assert_eq!(doubt.settle(&user).len(), 1);
+        assert_eq!(doubt.settle(&user, &all).len(), 1);
         // The log is read before it has this mark.
-        assert!(doubt.has_unheard(7));
-        let (queues, marks) = doubt.left(&user, sid, DisconnectReason::HeartbeatTimeout);
+        assert!(doubt.has_unheard(7, &all));
+        let (queues, marks) = doubt.left(&user, &gone(sid, DisconnectReason::HeartbeatTimeout, 0));
         assert_eq!((queues.len(), marks.iter().map(|mark| mark.heard).collect::<Vec<_>>()), (1, vec![false]));
     }
 }

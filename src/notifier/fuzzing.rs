@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{SignIn, listen::Acknowledged, profile::Profile, response::Told, rooms};
+use super::{listen::Acknowledged, profile::Profile, response::Told, rooms, sign_in::Shown};
 use crate::{character::QUEUES, fuzzing::halves, json::Json, queue::fuzzing::passed_on};
 
 /// The data of a CONNECT, of `acknowledge`, `Profile` and `joinRoom`: a `Profile` reaches other nodes as it was, a room has one
@@ -11,7 +11,7 @@ use crate::{character::QUEUES, fuzzing::halves, json::Json, queue::fuzzing::pass
 /// # Panics
 /// When it is not so.
 pub fn packets(input: &[u8]) {
-    if let Ok(shown) = serde_json::from_slice::<SignIn>(input) {
+    if let Ok(shown) = serde_json::from_slice::<Shown>(input) {
         drop(shown.resumes());
     }
     if let Ok(Acknowledged { seq }) = serde_json::from_slice(input) {
@@ -31,8 +31,9 @@ pub fn packets(input: &[u8]) {
 
 /// A room that is a user's own is nobody else's.
 fn room(name: &str) {
-    if let Some((user, queue)) = rooms::split(name, &QUEUES) {
-        assert!(!user.is_empty() && QUEUES.contains(&queue));
+    let queues = QUEUES.map(str::to_owned);
+    if let Some((user, queue)) = rooms::split(name, &queues) {
+        assert!(!user.is_empty() && !queue.is_empty());
         assert_eq!(format!("{user}_{queue}"), name);
     }
 }

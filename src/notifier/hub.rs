@@ -14,13 +14,19 @@ use socketioxide::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    budgets::All,
     member::{Part, Position, Sent},
+    pages::{Pages, Read},
     response::Told,
+    transport::Transport,
     user::User,
 };
 use crate::{
     backoff::Backoff,
-    queue::log::{Mark, Message, OutcomeLog, Place, Seq},
+    queue::{
+        log::{Mark, Message, OutcomeLog, Place, Seq},
+        worker::Process,
+    },
     tasks::Tasks,
 };
 
@@ -36,9 +42,6 @@ const MARKS: usize = 1000;
 /// A socket is connected at most this long after its client was told that it is.
 const CONNECTS: Duration = Duration::from_millis(100);
 
-/// How long to leave a socket with a full buffer alone: at first, and at most.
-const FULL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
-
 /// The connected users, by id.
 pub(super) struct Hub {
     users: Mutex<HashMap<Arc<str>, Shared>>,
@@ -48,6 +51,8 @@ pub(super) struct Hub {
     /// Held while marks are sent to the log.
     marking: tokio::sync::Mutex<()>,
     log: Arc<dyn OutcomeLog>,
+    pages: Pages,
+    budgets: All,
     tasks: Tasks,
     end: CancellationToken,
 }
@@ -55,21 +60,36 @@ pub(super) struct Hub {
 type Shared = Arc<Mutex<User>>;
 
 impl Hub {
-    pub(super) fn new(log: Arc<dyn OutcomeLog>, tasks: Tasks, end: CancellationToken) -> Arc<Self> {
+    /// A hub for the outcomes in `log`; `budgets` says what may wait for sockets.
+    pub(super) fn new(log: Arc<dyn OutcomeLog>, budgets: All, process: &Process) -> Arc<Self> {
         let (users, watched, marks, marking) = Default::default();
-        Arc::new(Self { users, watched, marks, marking, log, tasks, end })
+        let pages = Pages::new(Arc::clone(&log));
+        let (tasks, end) = (process.tasks.clone(), process.end.clone());
+        Arc::new(Self { users, watched, marks, marking, log, pages, budgets, tasks, end })
     }
 
     /// A socket of `user` says what it heard last; it is sent everything after that, from every queue.
-    pub(super) fn resume(self: &Arc<Self>, socket: SocketRef, user: &str, from: Position) {
+    pub(super) fn resume(
+        self: &Arc<Self>,
+        socket: SocketRef,
+        transport: Arc<Transport>,
+        user: &str,
+        from: Position,
+    ) {
         let sid = socket.id;
-        let user = self.enter(user, |user| user.resume(socket, from)).0;
+        let user = self.enter(user, |user| user.resume(socket, transport, from)).0;
         self.read_for(&user, sid);
     }
 
     /// A socket joins the room of `user` for `queue`, and is sent what nobody has heard there.
-    pub(super) fn join(self: &Arc<Self>, socket: &SocketRef, user: &str, queue: &str) {
-        let (user, read) = self.enter(user, |user| user.join(socket, queue));
+    pub(super) fn join(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        transport: &Arc<Transport>,
+        user: &str,
+        queue: &str,
+    ) {
+        let (user, read) = self.enter(user, |user| user.join(socket, transport, queue));
         if read {
             self.read_for(&user, socket.id);
         }
@@ -145,6 +165,11 @@ impl Hub {
         }
     }
 
+    /// What may wait for all sockets.
+    pub(super) fn budgets(&self) -> &All {
+        &self.budgets
+    }
+
     /// Passes a message on to the other processes.
     pub(super) async fn pass(&self, message: &Message) {
         if let Err(error) = self.log.pass(message).await {
@@ -196,7 +221,9 @@ impl Hub {
     fn enter<T>(&self, user: &str, enter: impl FnOnce(&mut User) -> T) -> (Shared, T) {
         let mut users = lock(&self.users);
         let id: Arc<str> = user.into();
-        let user = users.entry(Arc::clone(&id)).or_insert_with(|| Arc::new(Mutex::new(User::new(id))));
+        let user = users
+            .entry(Arc::clone(&id))
+            .or_insert_with(|| Arc::new(Mutex::new(User::new(id, self.budgets.user()))));
         // Still under the lock, so that nobody removes the user before the socket is in.
         let done = enter(&mut lock(user));
         (Arc::clone(user), done)
@@ -215,7 +242,14 @@ impl Hub {
     fn read_for(self: &Arc<Self>, user: &Shared, sid: Sid) {
         let reading = Arc::clone(self).read(Arc::clone(user), sid);
         let reading = self.end.clone().run_until_cancelled_owned(reading);
-        self.tasks.spawn("read outcomes", reading.map(drop));
+        let transport = lock(user).transport(sid);
+        // A panic costs this socket its connection, and nobody else anything: its client connects again.
+        let panicked = move || {
+            if let Some(transport) = transport {
+                transport.close();
+            }
+        };
+        self.tasks.spawn_isolated("read outcomes", reading.map(drop), panicked);
     }
 
     /// Sends a socket what the log has for it, unless the socket is gone.
@@ -231,20 +265,21 @@ impl Hub {
         }
     }
 
-    /// Reads the log for a socket until it has been sent everything.
+    /// Reads the log for a socket until it has been sent everything. It is read when the socket has room, and not before:
+    /// what does not fit stays in the log.
     async fn tell(&self, user: &Shared, sid: Sid) -> Result<(), Sent> {
-        let id = Arc::clone(&lock(user).id);
         let mut backoff = Backoff::default();
         loop {
-            if !lock(user).is_connected(sid) {
+            let transport = lock(user).transport(sid).ok_or(Sent::Gone)?;
+            if !transport.room().await || !lock(user).is_connected(sid) {
                 return Err(Sent::Gone);
             }
             let Some(part) = lock(user).part(sid) else { return Ok(()) };
             if let Part::Unheard { .. } = part {
                 self.flush().await;
             }
-            let page = match self.log.read(&id, part.which()).await {
-                Ok(page) => page,
+            let read = match self.pages.read(user, &part).await {
+                Ok(read) => read,
                 Err(error) => {
                     tracing::debug!(%error, "cannot read outcomes, trying again");
                     lock(user).again(sid);
@@ -253,30 +288,38 @@ impl Hub {
                 }
             };
             backoff = Backoff::default();
-            if !patiently(|| lock(user).accepts(sid, &part, &page)).await? {
-                continue;
+            let progress = transport.progress();
+            match self.tell_page(user, sid, &part, &read) {
+                Err(Sent::Full) => transport.progressed(progress).await,
+                Err(Sent::Waits(bytes)) => self.budgets.room_for_small(bytes).await,
+                told => told?,
             }
-            let epoch: Arc<str> = page.epoch.as_str().into();
-            for entry in &page.entries {
-                patiently(|| self.with(user, |user| user.replay(sid, &part, &epoch, entry))).await?;
-            }
-            lock(user).read(sid, &part, &page);
         }
+    }
+
+    /// Sends a socket a page; [`Sent::Full`] or [`Sent::Waits`] when there was no room for all of it: it must be read again.
+    fn tell_page(&self, user: &Shared, sid: Sid, part: &Part, read: &Read) -> Result<(), Sent> {
+        let accepted = lock(user).accepts(sid, part, &read.page);
+        if accepted == Err(Sent::Full) {
+            lock(user).stopped(sid, part, None);
+        }
+        if !accepted? {
+            return Ok(());
+        }
+        let mut last = None;
+        for (n, entry) in read.page.entries.iter().enumerate() {
+            let sent = self.with(user, |user| user.replay(sid, part, read, n));
+            if matches!(sent, Err(Sent::Full | Sent::Waits(_))) {
+                lock(user).stopped(sid, part, last);
+            }
+            sent?;
+            last = Some(entry.seq);
+        }
+        lock(user).read(sid, part, &read.page);
+        Ok(())
     }
 }
 
-/// Tries to send until there is room in the socket's buffer, or the socket is gone.
-async fn patiently<T>(mut send: impl FnMut() -> Result<T, Sent>) -> Result<T, Sent> {
-    let (mut pause, longest) = FULL;
-    loop {
-        match send() {
-            Err(Sent::Full) => tokio::time::sleep(pause).await,
-            other => return other,
-        }
-        pause = (pause * 2).min(longest);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@ use socketioxide::{
     socket::DisconnectReason,
 };
 
-use super::{hub::Hub, profile, rooms};
+use super::{entrance::Entrance, hub::Hub, profile, rooms, transport::Transport};
 use crate::{auth::Caller, metrics::Metrics, queue::log::Seq};
 
 /// The users whose rooms a socket without a token has joined.
@@ -20,6 +20,7 @@ pub(super) struct Guest(Arc<Mutex<Vec<String>>>);
 #[derive(Serialize)]
 struct Joined<'a> {
     ok: bool,
+    /// The name as it was asked for, or the beginning of a long one.
     room: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
@@ -35,31 +36,43 @@ pub(super) struct Acknowledged {
 /// How many rooms one socket may be in; the platform has far fewer queues.
 const MAX_ROOMS: usize = 100;
 
-/// Listens to what a socket's client says.
-pub(super) fn listen(
-    socket: &SocketRef,
-    hub: &Arc<Hub>,
-    metrics: &Arc<Metrics>,
-    queues: &'static [&'static str],
-    legacy: bool,
-) {
-    let joining = Arc::clone(hub);
+/// What the listeners of all sockets share.
+pub(super) struct Shared {
+    pub hub: Arc<Hub>,
+    pub metrics: Arc<Metrics>,
+    pub entrance: Arc<Entrance>,
+    /// The queues whose outcomes are sent from the log.
+    pub served: &'static [&'static str],
+    /// The queues that are known, those of sibling services among them.
+    pub known: Vec<String>,
+    pub legacy: bool,
+}
+
+/// Listens to what the client of a socket says, whose bytes travel by `transport`.
+pub(super) fn listen(socket: &SocketRef, transport: &Arc<Transport>, shared: &Arc<Shared>) {
+    let (joining, way) = (Arc::clone(shared), Arc::clone(transport));
     socket.on("joinRoom", async move |socket, room, caller, guest, ack| {
-        join_room(&joining, queues, &socket, room, (caller, guest), ack);
+        way.handled();
+        join_room(&joining, &socket, &way, room, (caller, guest), ack);
     });
-    let (passing, counting) = (Arc::clone(hub), Arc::clone(metrics));
+    let (passing, way) = (Arc::clone(shared), Arc::clone(transport));
     socket.on("Profile", async move |io: SocketIo, profile, caller| {
-        profile::pass(io, &passing, &counting, legacy, profile, caller).await;
+        way.handled();
+        profile::pass(io, &passing, profile, caller).await;
     });
-    let acknowledged = Arc::clone(hub);
+    let (acknowledged, way) = (Arc::clone(shared), Arc::clone(transport));
     socket.on("acknowledge", async move |socket, seq, caller| {
-        acknowledge(&acknowledged, &socket, seq, caller);
+        way.handled();
+        acknowledge(&acknowledged.hub, &socket, seq, caller);
     });
-    let (left, counted) = (Arc::clone(hub), Arc::clone(metrics));
-    socket.on_disconnect(async move |socket, reason, caller, guest| {
+    let way = Arc::clone(transport);
+    socket.on_fallback(async move || way.handled());
+    let left = Arc::clone(shared);
+    socket.on_disconnect(async move |socket: SocketRef, reason, caller, guest| {
         let MaybeExtension(signed_in) = &caller;
-        counted.socket(-1, signed_in.is_some());
-        leave(&left, &socket, reason, caller, guest);
+        left.metrics.socket(-1, signed_in.is_some());
+        left.entrance.leave(socket.id);
+        leave(&left.hub, &socket, reason, caller, guest);
     });
 }
 
@@ -68,17 +81,18 @@ const MAX_NAME: usize = 256;
 
 /// Joins one of the caller's own rooms, or, for a guest of a `legacy` service, any room.
 fn join_room(
-    hub: &Arc<Hub>,
-    queues: &[&str],
+    shared: &Shared,
     socket: &SocketRef,
+    transport: &Arc<Transport>,
     TryData(name): TryData<String>,
     (MaybeExtension(caller), MaybeExtension(guest)): (MaybeExtension<Caller>, MaybeExtension<Guest>),
     ack: AckSender,
 ) {
+    let Shared { hub, served, known, .. } = shared;
     let name = name.unwrap_or_default();
     let asked = rooms::asked(&name);
     let joined = socket.rooms();
-    let own = caller.as_ref().and_then(|caller| rooms::own(&name, caller));
+    let own = caller.as_ref().and_then(|caller| rooms::own(&name, caller, known));
     let error = if own.is_none() && (guest.is_none() || name.is_empty()) {
         Some("not your room: it must be <your Id>_<queue>")
     } else if name.len() > MAX_NAME {
@@ -89,23 +103,29 @@ fn join_room(
         socket.join(asked);
         None
     };
-    if let Err(error) = ack.send(&Joined { ok: error.is_none(), room: &name, error }) {
+    if let Err(error) = ack.send(&Joined { ok: error.is_none(), room: beginning(&name), error }) {
         tracing::debug!(%error, "the socket left before it was told whether it had joined");
     }
     if error.is_some() {
         return;
     }
-    if let (Some(caller), Some(queue)) = (&caller, own.filter(|own| queues.contains(own))) {
-        hub.join(socket, caller.user(), queue);
+    if let (Some(caller), Some(queue)) = (&caller, own.filter(|own| served.contains(own))) {
+        hub.join(socket, transport, caller.user(), queue);
     }
-    if let (Some(guest), Some((user, queue))) = (&guest, rooms::split(&name, queues)) {
+    let split = rooms::split(&name, known).filter(|(_, queue)| served.contains(queue));
+    if let (Some(guest), Some((user, queue))) = (&guest, split) {
         let mut users = guest.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !users.iter().any(|known| known == user) {
             users.push(user.to_owned());
         }
         drop(users);
-        hub.join(socket, user, queue);
+        hub.join(socket, transport, user, queue);
     }
+}
+
+/// A name, as far as it may be one: what a client sends is not sent back to it in full.
+fn beginning(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME)]
 }
 
 fn acknowledge(

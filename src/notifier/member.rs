@@ -3,14 +3,18 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use super::{
-    PROFILE_RESPONSE,
+    budgets::All,
+    packet::Packet,
     response::{PROFILE_LOGGED, Told},
+    transport::Transport,
 };
-use crate::queue::log::{Page, Place, Seq, Which};
+use crate::{
+    queue::log::{Page, Place, Seq, Which},
+    wire::large::{EVENT, reference},
+};
 
 /// A place in one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,7 @@ pub(super) struct Position {
 /// A socket that hears a user's outcomes.
 pub(super) struct Member {
     pub socket: SocketRef,
+    pub transport: Arc<Transport>,
     /// The queues whose rooms it is in; `None` when it hears all, because it has said what it heard last.
     rooms: Option<Vec<String>>,
     /// Rooms it has joined where it has not yet been sent what nobody has heard.
@@ -55,8 +60,10 @@ pub(super) enum Next {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     Yes,
-    /// Too many packets are waiting for this socket.
+    /// Too much is waiting for this socket.
     Full,
+    /// Too much is waiting for all sockets: there is no room for so many bytes.
+    Waits(usize),
     /// The socket is gone.
     Gone,
 }
@@ -90,10 +97,11 @@ const RESYNC_REQUIRED: &str = "resync_required";
 
 impl Member {
     /// A socket that is in no room yet. `resumes` is what it says it heard last; if given, the log must be read for it.
-    pub(super) fn new(socket: SocketRef, resumes: Option<Position>) -> Self {
+    pub(super) fn new(socket: SocketRef, transport: Arc<Transport>, resumes: Option<Position>) -> Self {
         let to_read = resumes.is_some();
         Self {
             socket,
+            transport,
             rooms: (!to_read).then(Vec::new),
             joined: VecDeque::new(),
             unheard: 0,
@@ -183,6 +191,14 @@ impl Member {
         Ok(true)
     }
 
+    /// Notes that a page was sent up to a place, and no further: there is no room.
+    pub(super) fn stopped(&mut self, part: &Part, seq: Option<Seq>) {
+        self.news = true;
+        if let (Part::Unheard { .. }, Some(seq)) = (part, seq) {
+            self.unheard = seq;
+        }
+    }
+
     /// Notes that a page was sent to its end.
     pub(super) fn read(&mut self, part: &Part, page: &Page) {
         let epoch: Arc<str> = page.epoch.as_str().into();
@@ -206,9 +222,12 @@ impl Member {
         }
     }
 
-    /// Emits an outcome.
-    pub(super) fn send(&self, response: &RawValue) -> Sent {
-        self.emit(PROFILE_RESPONSE, response).err().unwrap_or(Sent::Yes)
+    /// Emits an outcome; returns the mark of its bytes.
+    pub(super) fn send(&self, packet: &Packet, budgets: &All) -> Result<u64, Sent> {
+        if !self.transport.has_room(packet.bytes()) {
+            return Err(Sent::Full);
+        }
+        send(&self.socket, &self.transport, packet, budgets)
     }
 
     /// Emits the place of an outcome that was sent before it had one.
@@ -217,13 +236,42 @@ impl Member {
     }
 
     fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<(), Sent> {
-        self.socket.emit(event, data).map_err(|error| match error {
-            SendError::Socket(SocketError::InternalChannelFull) => Sent::Full,
-            SendError::Socket(SocketError::Closed) => Sent::Gone,
-            SendError::Serialize(error) => {
-                tracing::error!(%error, event, "an event cannot be serialised");
-                Sent::Yes
-            }
-        })
+        emit(&self.socket, event, data)
     }
+}
+
+/// Emits a `Profile_Response` to a socket, whose bytes travel by `transport`; returns the mark of its bytes.
+pub(super) fn send(
+    socket: &SocketRef,
+    transport: &Transport,
+    packet: &Packet,
+    budgets: &All,
+) -> Result<u64, Sent> {
+    let bytes = packet.bytes();
+    match packet {
+        Packet::Small(response) => {
+            let share = budgets.try_take_small(bytes).ok_or(Sent::Waits(bytes))?;
+            let mark = transport.send(bytes, Some(share));
+            emit(socket, EVENT, response).inspect_err(|_| transport.unsend(bytes, None))?;
+            Ok(mark)
+        }
+        Packet::Large(message, _) => {
+            let mark = transport.send(bytes, None);
+            let number = transport.refer(message.clone());
+            let sent = emit(socket, EVENT, &reference(number));
+            sent.inspect_err(|_| transport.unsend(bytes, Some(number)))?;
+            Ok(mark)
+        }
+    }
+}
+
+fn emit<T: Serialize + ?Sized>(socket: &SocketRef, event: &str, data: &T) -> Result<(), Sent> {
+    socket.emit(event, data).map_err(|error| match error {
+        SendError::Socket(SocketError::InternalChannelFull) => Sent::Full,
+        SendError::Socket(SocketError::Closed) => Sent::Gone,
+        SendError::Serialize(error) => {
+            tracing::error!(%error, event, "an event cannot be serialised");
+            Sent::Yes
+        }
+    })
 }

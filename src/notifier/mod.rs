@@ -1,22 +1,27 @@
 //! Sends browsers the outcomes of their jobs, over Socket.IO.
 
+mod budgets;
 mod doubt;
+mod entrance;
 pub(crate) mod fuzzing;
 mod handshake;
 mod hub;
 mod listen;
 mod member;
+mod packet;
+mod pages;
 mod profile;
 mod response;
 mod rooms;
+mod sign_in;
+mod transport;
 mod user;
 mod waiting;
 
-use std::{future::ready, sync::Arc};
+use std::{future::ready, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, middleware::map_request};
+use axum::{Router, middleware::from_fn_with_state};
 use futures_util::FutureExt;
-use serde::Deserialize;
 use socketioxide::{
     SocketIo,
     extract::{SocketRef, TryData},
@@ -27,25 +32,24 @@ use tokio::sync::mpsc;
 pub use waiting::Wait;
 
 use crate::{
-    auth::{Auth, Caller, TokenError},
-    config,
-    json::Json,
+    auth::{Auth, Caller},
+    config::Config,
     metrics::Metrics,
-    origin,
     outcome::Outcome,
     queue::{
-        log::{Grown, News, OutcomeLog, Place, Seq, Unheard},
+        log::{Grown, News, OutcomeLog, Place, Unheard},
         worker::Process,
     },
 };
+use budgets::All;
+use entrance::{Entrance, enter};
 use hub::Hub;
-use listen::{Guest, listen};
+use listen::Shared;
 use member::Position;
 use response::Told;
+use sign_in::{Door, PerUser, Shown};
+use transport::Transport;
 use waiting::Waiting;
-
-/// The event that carries an outcome.
-const PROFILE_RESPONSE: &str = "Profile_Response";
 
 /// Sends outcomes to the sockets of this process.
 #[derive(Clone)]
@@ -55,101 +59,63 @@ pub struct Notifier {
     waiting: Arc<Waiting>,
 }
 
-/// What a client sends at the handshake: `io(url, { auth: { token } })`, and, to miss nothing, the `Seq` and `Epoch` of
-/// the last `Profile_Response` that it heard, as `lastSeq` and `epoch`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SignIn {
-    #[serde(default)]
-    token: String,
-    #[serde(default)]
-    last_seq: Json,
-    #[serde(default)]
-    epoch: Json,
-}
-
-impl SignIn {
-    /// What the client says it heard last; what cannot be read becomes a place that no log has.
-    fn resumes(&self) -> Option<Position> {
-        let (Json(epoch), Json(seq)) = (&self.epoch, &self.last_seq);
-        if seq.is_null() && epoch.is_null() {
-            return None;
-        }
-        let epoch = epoch.as_str().unwrap_or_default().into();
-        Some(Position { epoch, seq: seq.as_i64().unwrap_or(Seq::MAX) })
-    }
-}
-
-/// Why a socket is refused; the client gets this as the message of `connect_error`.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("sign-in refused: {0}; connect with auth: {{ token }}")]
-    Token(#[from] TokenError),
-    #[error("sign-in refused: this origin is not allowed to connect")]
-    Origin,
-}
-
 impl Notifier {
     /// The Socket.IO endpoint: a route for each server that should have it, and the notifier behind it. `queues` are
     /// those whose outcomes it sends from `log`.
     pub fn new(
         auth: Arc<Auth>,
         metrics: Arc<Metrics>,
-        config: &config::Socket,
+        config: &Config,
         (queues, log): (&'static [&'static str], Arc<dyn OutcomeLog>),
         process: &Process,
     ) -> (Router, Self) {
+        let Config { socket: config, .. } = config;
         let (endpoint, io) = SocketIo::builder()
+            .connect_timeout(SIGN_IN)
             .max_buffer_size(config.buffer)
             .max_payload(MAX_MESSAGE as u64)
             .ws_max_message_size(MAX_MESSAGE)
+            .ws_max_frame_size(MAX_MESSAGE)
             .ws_read_buffer_size(READ_BUFFER)
             .build_svc();
-        let hub = Hub::new(log, process.tasks.clone(), process.end.clone());
-        let telling = Arc::clone(&hub);
+        let budgets = All::new(config.total_bytes, config.user_bytes);
+        let hub = Hub::new(log, budgets, process);
         let marking = process.end.clone().run_until_cancelled_owned(Arc::clone(&hub).mark());
         process.tasks.spawn("mark what was heard", marking.map(drop));
-        let (origins, legacy) = (config.origins.clone(), config.legacy);
-        let (entrance, counted) = (Arc::clone(&hub), Arc::clone(&metrics));
-        let sign_in = move |socket: SocketRef, TryData(shown): TryData<SignIn>| {
-            let shown = shown.ok();
-            let signed_in = match auth.verify(shown.as_ref().map_or("", |shown| &shown.token)) {
-                _ if !origin::allowed(&origins, &socket.req_parts().headers) => Err(Refused::Origin),
-                Err(TokenError::Missing) if legacy => {
-                    socket.extensions.insert(Guest::default());
-                    Ok(())
-                }
-                Ok(caller) => {
-                    socket.extensions.insert(caller);
-                    if let Some(from) = shown.and_then(|shown| shown.resumes()) {
-                        socket.extensions.insert(from);
-                    }
-                    Ok(())
-                }
-                Err(error) => Err(error.into()),
-            };
-            match &signed_in {
-                // Before the client is told that it is connected: what it says at once must be heard.
-                Ok(()) => listen(&socket, &hub, &metrics, queues, legacy),
-                Err(Refused::Token(error)) => metrics.refused(error.word()),
-                Err(Refused::Origin) => metrics.refused("origin"),
-            }
-            async move { signed_in }
+        let entrance = Entrance::new(config.max_strangers, MAX_MESSAGE);
+        let shared = Arc::new(Shared {
+            hub: Arc::clone(&hub),
+            metrics: Arc::clone(&metrics),
+            entrance: Arc::clone(&entrance),
+            served: queues,
+            known: config.queues.clone(),
+            legacy: config.legacy,
+        });
+        let door = Arc::new(Door {
+            auth,
+            origins: config.origins.clone(),
+            entrance: Arc::clone(&entrance),
+            per_user: PerUser::new(config.max_per_user),
+            buffer_bytes: config.buffer_bytes,
+            shared,
+        });
+        let sign_in = move |socket: SocketRef, TryData(shown): TryData<Shown>| {
+            ready(door.sign_in(&socket, shown.as_ref().ok()))
         };
+        let resuming = Arc::clone(&hub);
         let connected = async move |socket: SocketRef| {
-            counted.socket(1, socket.extensions.get::<Caller>().is_some());
-            let shown = (socket.extensions.get::<Caller>(), socket.extensions.remove::<Position>());
-            if let (Some(caller), Some(from)) = shown {
-                entrance.resume(socket, caller.user(), from);
+            let caller = socket.extensions.get::<Caller>();
+            metrics.socket(1, caller.is_some());
+            let from = socket.extensions.remove::<Position>();
+            let transport = socket.extensions.get::<Arc<Transport>>();
+            if let (Some(caller), Some(from), Some(transport)) = (caller, from, transport) {
+                resuming.resume(socket, transport, caller.user(), from);
             }
         };
         io.ns("/", connected.with(sign_in));
-        (
-            Router::new()
-                .route_service("/socket.io/", endpoint)
-                .layer(map_request(|request| ready(handshake::lean(request)))),
-            Self { io, hub: telling, waiting: Arc::default() },
-        )
+        let router =
+            Router::new().route_service("/socket.io/", endpoint).layer(from_fn_with_state(entrance, enter));
+        (router, Self { io, hub, waiting: Arc::default() })
     }
 
     /// A job's outcome is now in its user's log.
@@ -186,7 +152,7 @@ impl Notifier {
                     }
                 }
                 News::Message(message) => {
-                    profile::emit(&self.io, &message).await;
+                    profile::emit(&self.io, &self.hub, &message);
                 }
                 News::Missed => {
                     self.hub.missed();
@@ -196,18 +162,34 @@ impl Notifier {
         }
     }
 
+    /// The bytes of outcomes that are under way to sockets.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.hub.budgets().used()
+    }
+
     /// Waits for a job to end, on whichever process.
     #[must_use]
     pub fn wait(&self, job: &str) -> Wait {
         Arc::clone(&self.waiting).wait(job)
     }
 
-    /// Closes all sockets; their clients reconnect by themselves.
-    pub async fn close(&self) {
-        self.io.close().await;
+    /// Closes all sockets; their clients reconnect by themselves. What is not closed after `patience` is `cut` from below: a
+    /// client that takes nothing can hold up the closing of its socket.
+    pub async fn close(&self, patience: Duration, cut: impl FnOnce()) {
+        let mut closing = pin!(self.io.close());
+        if tokio::time::timeout(patience, &mut closing).await.is_err() {
+            cut();
+            if tokio::time::timeout(patience, closing).await.is_err() {
+                tracing::warn!("some sockets were not closed in time");
+            }
+        }
         self.hub.end().await;
     }
 }
+
+/// How long a session may take to sign in.
+const SIGN_IN: Duration = Duration::from_secs(10);
 
 /// The largest message from a client, in bytes: as in Node's Socket.IO, for services that emit documents.
 const MAX_MESSAGE: usize = 1_000_000;

@@ -1,16 +1,16 @@
 //! `Profile`: a sibling service sends something to a room, as it did through the platform's `Messages_User`.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 use socketioxide::{
     SocketIo,
-    extract::{MaybeExtension, TryData},
+    extract::{MaybeExtension, SocketRef, TryData},
 };
 
-use super::{PROFILE_RESPONSE, hub::Hub, rooms};
-use crate::{auth::Caller, json::Json, metrics::Metrics, queue::log::Message};
+use super::{hub::Hub, listen::Shared, member::send, packet::Packet, rooms, transport::Transport};
+use crate::{auth::Caller, json::Json, queue::log::Message};
 
 /// What a service emits; everything but the room is passed on as it is.
 #[derive(Deserialize)]
@@ -36,17 +36,15 @@ struct Response {
 /// Passes a `Profile` on to its room, on whichever process, if it comes from a service, or if `legacy` admits everybody.
 pub(super) async fn pass(
     io: SocketIo,
-    hub: &Hub,
-    metrics: &Metrics,
-    legacy: bool,
+    Shared { hub, metrics, legacy, .. }: &Shared,
     TryData(profile): TryData<Profile>,
     MaybeExtension(caller): MaybeExtension<Caller>,
 ) {
     let signed = caller.as_ref().is_some_and(Caller::is_service);
-    let word = match profile.ok().filter(|_| signed || legacy).and_then(Profile::message) {
+    let word = match profile.ok().filter(|_| signed || *legacy).and_then(Profile::message) {
         None => "refused",
-        Some(message) if !emit(&io, &message).await => "ambiguous",
         Some(message) => {
+            emit(&io, hub, &message);
             hub.pass(&message).await;
             if signed { "passed" } else { "unsigned" }
         }
@@ -61,22 +59,34 @@ impl Profile {
     }
 }
 
-/// Sends a message to the sockets of its room here; `false` when those of several users have asked for a room of this name,
-/// so it is not clear whose it is.
-pub(super) async fn emit(io: &SocketIo, Message { room, response }: &Message) -> bool {
-    let asked = rooms::asked(room);
-    let sockets = io.to(asked.clone()).sockets();
-    let callers = sockets.iter().filter_map(|socket| socket.extensions.get::<Caller>());
-    let users: HashSet<_> = callers.map(|caller| caller.user().to_owned()).collect();
-    if users.len() > 1 {
+/// Sends a message to the sockets of its room here. Nothing keeps it, so much more of it may wait for a socket than of
+/// outcomes; one that has no room for it does not get it.
+pub(super) fn emit(io: &SocketIo, hub: &Hub, Message { room, response }: &Message) {
+    let budgets = hub.budgets();
+    let share = if Packet::is_large(response) {
+        let Some(share) = budgets.try_take_large(response.get().len()) else {
+            tracing::warn!(room, "a Profile was dropped: too much is under way to sockets");
+            return;
+        };
+        Some(share)
+    } else {
+        None
+    };
+    let packet = Packet::new(response.clone(), share);
+    let sockets = io.to(rooms::asked(room)).sockets();
+    let sent = |socket: &SocketRef| {
+        let transport = socket.extensions.get::<Arc<Transport>>();
+        transport.is_some_and(|transport| {
+            transport.has_room_of(budgets.user_bytes() as u64, packet.bytes())
+                && send(socket, &transport, &packet, budgets).is_ok()
+        })
+    };
+    let missed = sockets.iter().filter(|socket| !sent(socket)).count();
+    if missed > 0 {
         tracing::warn!(
             room,
-            "a Profile was held back: several users, whose ids begin alike, are in rooms of this name"
+            missed,
+            "a Profile did not reach every socket: they take what they are sent too slowly"
         );
-        return false;
     }
-    if let Err(error) = io.to(asked).emit(PROFILE_RESPONSE, response).await {
-        tracing::warn!(room, %error, "a Profile did not reach every socket");
-    }
-    true
 }

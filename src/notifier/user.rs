@@ -6,18 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::value::RawValue;
 use socketioxide::{
     extract::SocketRef,
     socket::{DisconnectReason, Sid},
 };
 
 use super::{
-    doubt::Doubt,
+    budgets::Budgets,
+    doubt::{Doubt, Gone},
     member::{Member, Next, Part, Position, Sent},
+    packet::Packet,
+    pages::{Fresh, Read},
     response::Told,
+    transport::Transport,
 };
-use crate::queue::log::{Entry, Mark, Page, Place, Seq};
+use crate::queue::log::{Mark, Page, Place, Seq};
 
 /// An outcome that was sent early gets into the log within this time, or is sent again.
 const EARLY: Duration = Duration::from_mins(1);
@@ -31,6 +34,10 @@ pub(super) struct User {
     doubt: Doubt,
     /// What was sent before it was in the log.
     early: VecDeque<Early>,
+    /// What its sockets may have waiting.
+    budgets: Budgets,
+    /// The page of the log that was read last, for sockets that need the same one.
+    pub fresh: Fresh,
 }
 
 struct Early {
@@ -47,10 +54,11 @@ impl Early {
 }
 
 impl User {
-    pub(super) fn new(id: Arc<str>) -> Self {
+    pub(super) fn new(id: Arc<str>, budgets: Budgets) -> Self {
         // Most have one socket, and a growing vector would start with room for four.
-        let (members, doubt, early) = (Vec::with_capacity(1), Doubt::default(), VecDeque::new());
-        Self { id, watched: false, members, doubt, early }
+        let members = Vec::with_capacity(1);
+        let (doubt, early, fresh) = Default::default();
+        Self { id, watched: false, members, doubt, early, budgets, fresh }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -62,15 +70,15 @@ impl User {
     }
 
     /// A socket says what it heard last: the log must be read for it.
-    pub(super) fn resume(&mut self, socket: SocketRef, from: Position) {
-        self.members.push(Member::new(socket, Some(from)));
+    pub(super) fn resume(&mut self, socket: SocketRef, transport: Arc<Transport>, from: Position) {
+        self.members.push(Member::new(socket, transport, Some(from)));
     }
 
     /// A socket joins the room of `queue`; `true` if the log must be read for it.
-    pub(super) fn join(&mut self, socket: &SocketRef, queue: &str) -> bool {
+    pub(super) fn join(&mut self, socket: &SocketRef, transport: &Arc<Transport>, queue: &str) -> bool {
         let found = self.members.iter().position(|member| member.socket.id == socket.id);
         let at = found.unwrap_or_else(|| {
-            self.members.push(Member::new(socket.clone(), None));
+            self.members.push(Member::new(socket.clone(), Arc::clone(transport), None));
             self.members.len() - 1
         });
         self.members[at].join(queue);
@@ -79,7 +87,9 @@ impl User {
 
     /// An outcome was appended to the log: sends it, and returns the sockets for which the log must be read.
     pub(super) fn logged(&mut self, place: &Place, told: &Told<'_>) -> Vec<Sid> {
-        let mut response = None;
+        self.fresh.spoil();
+        // Written when somebody is to be sent it; `None` when there is no room for it now, and it must be read from the log.
+        let mut packet = None;
         let mut readers = Vec::new();
         for at in 0..self.members.len() {
             let member = &mut self.members[at];
@@ -87,9 +97,14 @@ impl User {
                 Next::Nothing => false,
                 Next::Read => true,
                 Next::Tell => {
-                    let response =
-                        response.get_or_insert_with(|| told.response(Some((&place.epoch, place.seq))));
-                    self.tell(at, &place.epoch, place.seq, told, response.as_deref().ok()) == Sent::Full
+                    let write = || self.budgets.packet(told.response(Some((&place.epoch, place.seq))));
+                    match packet.get_or_insert_with(write).clone() {
+                        None => true,
+                        Some(packet) => {
+                            let sent = self.tell(at, &place.epoch, place.seq, told, packet.as_deref());
+                            matches!(sent, Err(Sent::Full | Sent::Waits(_)))
+                        }
+                    }
                 }
             };
             if read {
@@ -109,6 +124,7 @@ impl User {
 
     /// The log has grown; returns the sockets for which it must be read.
     pub(super) fn grown(&mut self) -> Vec<Sid> {
+        self.fresh.spoil();
         let news = |member: &mut Member| {
             member.news = true;
             (!std::mem::replace(&mut member.reading, true)).then_some(member.socket.id)
@@ -119,7 +135,7 @@ impl User {
     /// Sends an outcome that is not in the log yet, and remembers to whom.
     pub(super) fn late(&mut self, told: &Told<'_>) {
         self.early.retain(|early| early.at.elapsed() < EARLY);
-        let Ok(response) = told.response(None) else { return };
+        let Some(Some(packet)) = self.budgets.packet(told.response(None)) else { return };
         if !self.early.iter().any(|early| early.is_of(told)) {
             let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
             self.early.push_back(Early { at: Instant::now(), queue, job, to: Vec::new() });
@@ -128,7 +144,7 @@ impl User {
         for member in &self.members {
             let sid = member.socket.id;
             let wants = !member.reading && member.hears(told.queue) && !early.to.contains(&sid);
-            if wants && member.send(&response) == Sent::Yes {
+            if wants && member.send(&packet, self.budgets.all()).is_ok() {
                 early.to.push(sid);
             }
         }
@@ -153,6 +169,24 @@ impl User {
         self.members.iter().any(|member| member.socket.id == sid && member.socket.connected())
     }
 
+    /// The transport of a socket, unless it is gone.
+    pub(super) fn transport(&self, sid: Sid) -> Option<Arc<Transport>> {
+        let member = self.members.iter().find(|member| member.socket.id == sid)?;
+        Some(Arc::clone(&member.transport))
+    }
+
+    /// What its sockets may have waiting.
+    pub(super) fn budgets(&self) -> Budgets {
+        self.budgets.clone()
+    }
+
+    /// Notes that a page was sent to a socket up to a place, and no further.
+    pub(super) fn stopped(&mut self, sid: Sid, part: &Part, seq: Option<Seq>) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
+            member.stopped(part, seq);
+        }
+    }
+
     /// Whether to send the outcomes of a page to a socket.
     pub(super) fn accepts(&mut self, sid: Sid, part: &Part, page: &Page) -> Result<bool, Sent> {
         let member = self.members.iter_mut().find(|member| member.socket.id == sid);
@@ -160,29 +194,22 @@ impl User {
     }
 
     /// Sends a socket an outcome from the log, unless it has it.
-    pub(super) fn replay(
-        &mut self,
-        sid: Sid,
-        part: &Part,
-        epoch: &Arc<str>,
-        entry: &Entry,
-    ) -> Result<(), Sent> {
+    pub(super) fn replay(&mut self, sid: Sid, part: &Part, read: &Read, n: usize) -> Result<(), Sent> {
         let at = self.members.iter().position(|member| member.socket.id == sid).ok_or(Sent::Gone)?;
-        let Entry { seq, queue, job, profile } = entry;
-        let told = Told { queue, job, profile };
+        let Some(entry) = read.page.entries.get(n) else { return Ok(()) };
+        let (seq, told) = (entry.seq, Told { queue: &entry.queue, job: &entry.job, profile: &entry.profile });
         let has = match part {
-            Part::Unheard { .. } => self.doubt.has_unheard(*seq),
-            Part::After(_) => !self.members[at].hears(queue),
+            Part::Unheard { .. } => self.doubt.has_unheard(seq, &left(&self.members)),
+            Part::After(_) => !self.members[at].hears(told.queue),
         };
         if has {
             return Ok(());
         }
-        let response = told.response(Some((epoch, *seq)));
-        let sent = match part {
-            Part::After(_) => self.tell(at, epoch, *seq, &told, response.as_deref().ok()),
-            Part::Unheard { .. } => self.send(at, epoch, *seq, &told, response.as_deref().ok()),
-        };
-        if sent == Sent::Yes { Ok(()) } else { Err(sent) }
+        let packet = read.packet(n);
+        match part {
+            Part::After(_) => self.tell(at, &read.epoch, seq, &told, packet.as_deref()),
+            Part::Unheard { .. } => self.send(at, &read.epoch, seq, &told, packet.as_deref()),
+        }
     }
 
     /// Notes that a page was sent to a socket to its end.
@@ -200,8 +227,12 @@ impl User {
     /// A socket has left; returns the marks for the log, and the sockets for which it must be read: they were not sent
     /// what this one turned out not to have heard.
     pub(super) fn left(&mut self, sid: Sid, reason: DisconnectReason) -> (Vec<Mark>, Vec<Sid>) {
-        self.members.retain(|member| member.socket.id != sid);
-        let (unheard, mut marks) = self.doubt.left(&self.id, sid, reason);
+        let Some(at) = self.members.iter().position(|member| member.socket.id == sid) else {
+            return (Vec::new(), Vec::new());
+        };
+        let transport = self.members.remove(at).transport;
+        let gone = Gone { sid, reason, left: transport.left(), stalled: transport.is_stalled() };
+        let (unheard, mut marks) = self.doubt.left(&self.id, &gone);
         if self.members.is_empty() {
             marks.extend(self.doubt.end(&self.id));
         }
@@ -220,7 +251,7 @@ impl User {
 
     /// What counts as heard from now on.
     pub(super) fn settle(&mut self) -> Vec<Mark> {
-        self.doubt.settle(&self.id)
+        self.doubt.settle(&self.id, &left(&self.members))
     }
 
     /// Sends the next outcome in the log to a socket.
@@ -230,13 +261,11 @@ impl User {
         epoch: &Arc<str>,
         seq: Seq,
         told: &Told<'_>,
-        response: Option<&RawValue>,
-    ) -> Sent {
-        let sent = self.send(at, epoch, seq, told, response);
-        if sent == Sent::Yes {
-            self.members[at].told(epoch, seq);
-        }
-        sent
+        packet: Option<&Packet>,
+    ) -> Result<(), Sent> {
+        self.send(at, epoch, seq, told, packet)?;
+        self.members[at].told(epoch, seq);
+        Ok(())
     }
 
     fn send(
@@ -245,19 +274,25 @@ impl User {
         epoch: &str,
         seq: Seq,
         told: &Told<'_>,
-        response: Option<&RawValue>,
-    ) -> Sent {
+        packet: Option<&Packet>,
+    ) -> Result<(), Sent> {
         let member = &self.members[at];
         let sid = member.socket.id;
         let early = self.early.iter().any(|early| early.is_of(told) && early.to.contains(&sid));
-        let sent = match response {
-            Some(_) if early => member.send_place(told, epoch, seq),
-            Some(response) => member.send(response),
-            None => Sent::Yes,
+        let mark = match packet {
+            Some(_) if early => match member.send_place(told, epoch, seq) {
+                Sent::Yes => member.transport.sent(),
+                other => return Err(other),
+            },
+            Some(packet) => member.send(packet, self.budgets.all())?,
+            None => 0,
         };
-        if sent == Sent::Yes {
-            self.doubt.told(seq, told.queue, sid);
-        }
-        sent
+        self.doubt.told(seq, told.queue, sid, mark);
+        Ok(())
     }
+}
+
+/// How much has left for a socket among `members`.
+fn left(members: &[Member]) -> impl Fn(Sid) -> Option<u64> {
+    move |sid| members.iter().find(|member| member.socket.id == sid).map(|member| member.transport.left())
 }

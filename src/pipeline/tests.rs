@@ -64,7 +64,7 @@ fn pipeline(dir: &TempDir, away: bool) -> Pipeline<Odd> {
     let (_, notifier) = Notifier::new(
         Arc::clone(&auth),
         Arc::clone(&metrics),
-        &config.socket,
+        &config,
         (&["odd"], Arc::new(log)),
         &Process::default(),
     );

@@ -38,7 +38,7 @@ process.exit(failed ? 1 : 0);
 
 /** Whether something did not hold. */
 async function run() {
-    const world = await World.start(folder, chosen.binary);
+    const world = await World.start(folder, chosen.binary, chosen.long);
     const trial = new Trial({ world, control: await Control.start(world), chosen });
     // Those that wait for time-outs wait together.
     const together = wanted.filter((one) => one.together);

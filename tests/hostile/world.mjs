@@ -15,9 +15,9 @@ const CALM_MB = 160;
 const CALM_MS = 4_000;
 
 export class World {
-    static async start(folder, binary) {
+    static async start(folder, binary, long) {
         const world = new World();
-        Object.assign(world, { folder, binary });
+        Object.assign(world, { folder, binary, long });
         const [redis, mongod, port] = await freePorts(3);
         world.redisServer = new Server('redis', folder, redis, redisCommand);
         world.mongod = new Server('mongod', folder, mongod, mongodCommand);
@@ -55,6 +55,8 @@ export class World {
             OCTAVO__QUEUE__LEASE_SECONDS: '3',
             OCTAVO__REDIS__TIMEOUT_SECONDS: '2',
             OCTAVO__SERVER__SHUTDOWN_SECONDS: '5',
+            // So that the large cases get as many sockets as they want.
+            ...(this.long ? { OCTAVO__SOCKET__MAX_PER_USER: '2000' } : {}),
             ...changes,
         };
     }

@@ -18,3 +18,4 @@ mod queues;
 mod stack_facts;
 mod stores;
 mod support;
+mod waits;

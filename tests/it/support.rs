@@ -158,7 +158,7 @@ pub struct Service {
 impl Service {
     pub async fn start(config: Config) -> Self {
         let app = App::build(config).await.unwrap();
-        let url = format!("http://{}", app.addresses().unwrap().0);
+        let url = format!("http://{}", app.addresses().main);
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(app.run(shutdown.clone()));
         Self { url, shutdown, running, client: Client::new(), _dir: None }
@@ -169,6 +169,10 @@ impl Service {
         let dir = tempfile::tempdir().unwrap();
         let service = Self::start(embedded(dir.path())).await;
         Self { _dir: Some(dir), ..service }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Stops it; running jobs finish.

@@ -16,7 +16,7 @@ describe('octavo doctor, servers', () => {
         assert.equal(report.code, 0, report.stdout);
         assert.deepEqual(report.names(), [
             'settings', 'secret', 'redis', 'redis.clock', 'redis.version', 'redis.role', 'redis.eviction', 'redis.memory',
-            'redis.persistence', 'mongodb', 'mongodb.pool', 'mongodb.clock', 'mongodb.version', 'mongodb.deployment',
+            'redis.persistence', 'redis.rights', 'mongodb', 'mongodb.pool', 'mongodb.clock', 'mongodb.version', 'mongodb.deployment',
             'mongodb.write_concern', 'mongodb.privileges', 'mongodb.index', 'files',
         ]);
         report.says('redis.persistence', 'ok', /appendfsync always/);
@@ -34,7 +34,7 @@ describe('octavo doctor, servers', () => {
         const octavo = deployment(t, { JWT_SECRET: 'your_secret_key' });
         const { code, stdout } = await octavo.run(['doctor']);
         assert.equal(code, 1);
-        assert.match(stdout, /^failure {2}secret +JWT_SECRET is the published example.*\n +-> set JWT_SECRET .*openssl rand/m);
+        assert.match(stdout, /^failure {2}secret +JWT_SECRET is published.*\n +-> set JWT_SECRET .*openssl rand/m);
         assert.match(stdout, /^ok {7}settings +no mistakes$/m);
         assert.match(stdout, /\nok: \d+, warnings: \d+, failures: [1-9]\d*\n$/);
         assert.ok(!stdout.includes('\u001b'));
@@ -42,9 +42,10 @@ describe('octavo doctor, servers', () => {
 
     test('a secret that is published, short, or hardly random', async (t) => {
         const secrets = [
-            ['your_secret_key', 'failure', /published example/],
-            ['x7Rk2pQ9vLm4', 'failure', /12 bytes: it can be guessed/],
-            ['ab'.repeat(20), 'warning', /only 2 different/],
+            ['your_secret_key', 'failure', /is published: anybody can sign/],
+            ['x7Rk2pQ9vLm4', 'failure', /12 bytes, .*: it can be guessed/],
+            ['ab'.repeat(20), 'failure', /only 2 different/],
+            ['abcdefgh'.repeat(4), 'warning', /32 bytes, but only 8 different/],
             ['0123456789abcdef'.repeat(2), 'ok', /32 bytes/],
         ];
         for (const [JWT_SECRET, status, found] of secrets) {

@@ -34,7 +34,8 @@ export async function started(t, mode, env) {
 
 /** Another process on the servers, keys and database of `one`. */
 export async function another(t, one) {
-    const shared = ['MONGODB_URI', 'OCTAVO__QUEUE__PREFIX', 'OCTAVO__BULL__PREFIX'].map((name) => [name, one.env[name]]);
+    const names = ['MONGODB_URI', 'OCTAVO__QUEUE__PREFIX', 'OCTAVO__BULL__PREFIX', ...Object.keys(one.extraEnv)];
+    const shared = names.map((name) => [name, one.env[name]]);
     return started(t, 'servers', Object.fromEntries(shared));
 }
 

@@ -40,9 +40,9 @@ export async function startReplicaSet(t, name) {
     return mongod;
 }
 
-/** What `use` gives, with a client of the mongod at `port`. */
-export async function withMongo(port, use) {
-    const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`);
+/** What `use` gives, with a client of the mongod at `port`, signed in if there are `credentials` (`user:password@`). */
+export async function withMongo(port, use, credentials = '') {
+    const client = new MongoClient(`mongodb://${credentials}127.0.0.1:${port}/?directConnection=true`);
     try {
         return await use(client);
     } finally {

@@ -70,6 +70,17 @@ describe('Profile', () => {
         assert.deepEqual(await answer, told);
     });
 
+    test('a service may tell much at once', async () => {
+        const ada = someone('ada');
+        const client = await listener(octavo, ada);
+        const sibling = await asService({});
+        for (let n = 0; n < 15; n += 1) {
+            sibling.socket.emit('Profile', { Id: room(ada, QUEUE), ...TOLD, Message: 'A'.repeat(900_000), Number: n });
+        }
+        await client.nextFew(15);
+        assert.deepEqual(client.whole.map(({ Number }) => Number), [...Array(15).keys()]);
+    });
+
     test('a user\'s Profile into another\'s room is not passed on, and counted', async () => {
         const [ada, eve] = [someone('ada'), someone('eve')];
         const [client, clientOfEve] = [await listener(octavo, ada), await octavo.connect(eve.token)];
@@ -92,14 +103,16 @@ describe('Profile', () => {
         assert.equal(sibling.socket.connected, true);
     });
 
-    test('a room whose name two users could have asked for is told nothing', async () => {
+    test('a room whose name two users could ask for belongs to one of them, whoever is there', async () => {
         const base = unique();
         const [short, long] = [user(base), user(`${base}_b`)];
-        await listener(octavo, long);
         const clientOfShort = await octavo.connect(short.token);
-        assert.equal((await clientOfShort.join(room(long, QUEUE))).ok, true, 'to the service a queue named b_…');
+        assert.equal((await clientOfShort.join(room(long, QUEUE))).ok, false, 'the queue is known, and so the user');
+        const clientOfLong = await listener(octavo, long);
+        const answer = heard(clientOfLong);
         (await asService({})).socket.emit('Profile', { Id: room(long, QUEUE), ...TOLD });
-        await countedUp(octavo, 'ambiguous', 1);
+        assert.deepEqual(await answer, TOLD);
+        assert.deepEqual(clientOfShort.received, []);
     });
 
     test('/health has no warning', async () => {

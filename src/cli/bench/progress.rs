@@ -1,7 +1,8 @@
 //! What the bench is doing, on standard error: one line that changes on a terminal, a line for each step elsewhere.
 
 use std::{
-    io::{IsTerminal, stderr},
+    fmt::Arguments,
+    io::{IsTerminal, Write, stderr},
     sync::Mutex,
 };
 
@@ -20,9 +21,9 @@ impl Progress {
     pub(super) fn step(&self, step: impl Into<String>) {
         let step = step.into();
         if self.terminal {
-            eprint!("\r\u{1b}[2K{step}");
+            show(format_args!("\r\u{1b}[2K{step}"));
         } else {
-            eprintln!("{step}");
+            show(format_args!("{step}\n"));
         }
         if let Ok(mut current) = self.step.lock() {
             *current = step;
@@ -34,20 +35,25 @@ impl Progress {
         if self.terminal
             && let Ok(step) = self.step.lock()
         {
-            eprint!("\r\u{1b}[2K{step}: {done} of {of}");
+            show(format_args!("\r\u{1b}[2K{step}: {done} of {of}"));
         }
     }
 
     /// Prints a line that stays.
     pub(super) fn note(&self, note: &str) {
         self.end();
-        eprintln!("{note}");
+        show(format_args!("{note}\n"));
     }
 
     /// Clears the current line.
     pub(super) fn end(&self) {
         if self.terminal {
-            eprint!("\r\u{1b}[2K");
+            show(format_args!("\r\u{1b}[2K"));
         }
     }
+}
+
+/// Nobody need look any more: `eprint!` would panic then.
+fn show(text: Arguments<'_>) {
+    stderr().write_fmt(text).ok();
 }

@@ -15,7 +15,7 @@ use super::{
     stage::{DATABASE, PEER_DATABASE, PREFIX, Stage, within},
     usage,
 };
-use crate::character::store::COLLECTION;
+use crate::{character::store::COLLECTION, secret::Weakness};
 
 /// A running service.
 pub(super) struct Service {
@@ -84,6 +84,10 @@ impl Service {
             .env("REDIS_HOST", host)
             .env("REDIS_PORT", redis_port.to_string());
         command.env("MONGODB_URI", stage.uri(self.database.name())).env("JWT_SECRET", secret);
+        // A peer that runs already has the key that it has; a service of ours works with it on this machine only.
+        if Weakness::of(secret).is_some() {
+            command.env("OCTAVO__AUTH__ALLOW_WEAK_SECRET", "true");
+        }
         command.env_remove("PORT_MESSAGES_USERS");
         let program = Program::start(name, &mut command, &stage.dir, port).await?;
         if self.address.is_empty() {

@@ -4,12 +4,14 @@ use std::{
     fmt::Display,
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
 use super::report::Check;
-use crate::{embedded::LOCK, secret};
+use crate::{
+    embedded::{self, LOCK},
+    private, secret,
+};
 
 const NAME: &str = "data";
 
@@ -83,18 +85,28 @@ fn lock(dir: &Path) -> io::Result<Check> {
 /// The key, and the tokens in the database, are for the owner only.
 fn permissions(dir: &Path) -> io::Result<Check> {
     const NAME: &str = "data.permissions";
-    const OTHERS: u32 = 0o077;
-    let mode = |path: &Path| fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777);
     let key = dir.join(secret::FILE);
-    let (dir_mode, key_mode) = (mode(dir)?, if key.exists() { mode(&key)? } else { 0 });
-    let told =
-        |path: &Path, mode| format!("{} has the mode {mode:o}: other users can access it", path.display());
-    Ok(if key_mode & OTHERS != 0 {
-        let advice = format!("chmod 600 {}; delete it if others may have read it", key.display());
-        Check::failure(NAME, told(&key, key_mode), advice)
-    } else if dir_mode & OTHERS != 0 {
-        Check::warning(NAME, told(dir, dir_mode), format!("chmod 700 {}", dir.display()))
-    } else {
-        Check::ok(NAME, "for its owner only")
+    let mut lax = Vec::new();
+    for path in [key.clone()].into_iter().chain(embedded::files(dir)) {
+        match private::rights_of_others(&path) {
+            Ok(Some(mode)) => lax.push((path, mode)),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some((path, mode)) = lax.first() {
+        let found = format!("{} has the mode {mode:o}: other users can access it", path.display());
+        let paths: Vec<_> = lax.iter().map(|(path, _)| path.display().to_string()).collect();
+        let chmod = format!("chmod 600 {}, as the next start does", paths.join(" "));
+        return Ok(if *path == key {
+            Check::failure(NAME, found, format!("{chmod}; delete the key if others may have read it"))
+        } else {
+            Check::warning(NAME, found, chmod)
+        });
+    }
+    Ok(match private::lax_dir(dir)? {
+        Some(found) => Check::warning(NAME, found, format!("chmod 700 {}", dir.display())),
+        None => Check::ok(NAME, "for its owner only"),
     })
 }

@@ -1,10 +1,11 @@
 //! Redis, where the jobs are kept.
 
 mod info;
+mod rights;
 
 use std::collections::HashMap;
 
-use redis::{FromRedisValue, RedisError};
+use redis::{FromRedisValue, RedisError, RedisResult};
 
 use super::{
     LIMIT,
@@ -12,14 +13,14 @@ use super::{
     report::Check,
 };
 use crate::{
-    config,
+    config::{self, Config},
     queue::{Connection, Server, connect},
 };
 
 const NAME: &str = "redis";
 
-/// Checks the Redis of `config`.
-pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
+/// Checks the Redis at `config`, one of `all` settings.
+pub(super) async fn examine(config: &config::Redis, all: &Config) -> Vec<Check> {
     let address = Server::new(config).to_string();
     let mut redis = match tokio::time::timeout(LIMIT, connect(config)).await {
         Ok(Ok((_, redis))) => redis,
@@ -27,7 +28,15 @@ pub(super) async fn examine(config: &config::Redis) -> Vec<Check> {
         Err(_) => return vec![silent(&address)],
     };
     let mut checks = Vec::new();
-    let reached = match look(config, &mut redis, &mut checks).await {
+    let looked = match look(config, &mut redis, &mut checks).await {
+        // Last: without the rights to end a transaction, everything that follows is part of it.
+        Ok(sample) => limited(rights::examine(all, &mut redis)).await.map(|check| {
+            checks.push(check);
+            sample
+        }),
+        Err(unanswered) => Err(unanswered),
+    };
+    let reached = match looked {
         Ok(sample) => reach(NAME, &format!("Redis at {address}"), sample),
         Err(Unanswered::Silent) => silent(&address),
         Err(Unanswered::Lost(error)) => away(&address, &error),
@@ -94,10 +103,16 @@ enum Unanswered {
 async fn ask<T: FromRedisValue>(redis: &mut Connection, command: &[&str]) -> Result<Option<T>, Unanswered> {
     let mut asked = redis::Cmd::new();
     asked.arg(command);
-    match tokio::time::timeout(LIMIT, asked.query_async(redis)).await {
-        Ok(Ok(answer)) => Ok(Some(answer)),
-        Ok(Err(error)) if error.code().is_some() => Ok(None),
-        Ok(Err(error)) => Err(Unanswered::Lost(error)),
+    match limited(asked.query_async(redis)).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Unanswered::Lost(error)) if error.code().is_some() => Ok(None),
+        Err(unanswered) => Err(unanswered),
+    }
+}
+
+async fn limited<T>(answer: impl Future<Output = RedisResult<T>>) -> Result<T, Unanswered> {
+    match tokio::time::timeout(LIMIT, answer).await {
+        Ok(answer) => answer.map_err(Unanswered::Lost),
         Err(_) => Err(Unanswered::Silent),
     }
 }
@@ -105,7 +120,7 @@ async fn ask<T: FromRedisValue>(redis: &mut Connection, command: &[&str]) -> Res
 fn away(address: &str, error: &RedisError) -> Check {
     let advice = match error.code() {
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => {
-            "set OCTAVO__REDIS__USERNAME and OCTAVO__REDIS__PASSWORD to a user with all but admin rights"
+            "set OCTAVO__REDIS__USERNAME and OCTAVO__REDIS__PASSWORD to a user with the rights in docs/security.md"
         }
         Some(_) => "see the error; Redis 6 or newer is needed",
         None => "start it, or point REDIS_HOST and REDIS_PORT at it",

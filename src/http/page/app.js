@@ -1,7 +1,7 @@
 // The page: who is signed in, and which part of it receives what.
 
 import { wireCreateForm } from "./create.js";
-import { byId } from "./dom.js";
+import { byId, meta } from "./dom.js";
 import { clearFieldOf } from "./forms.js";
 import { READ } from "./jobs.js";
 import { clearOutcomes, showOutcome, showUnderWay } from "./outcomes.js";
@@ -10,7 +10,6 @@ import { createShelf } from "./shelf.js";
 import { createWelcome } from "./welcome.js";
 
 const TOKEN_KEY = "octavo.token";
-const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 const STATES = { connected: "Live", connecting: "Connecting", offline: "Offline" };
 
 let session = null;
@@ -83,10 +82,10 @@ function showNotice(text) {
   byId("notice").hidden = false;
 }
 
-async function showService() {
-  const health = await fetch("/health").then((response) => response.json()).catch(() => ({}));
-  byId("version").textContent = health.version ?? "";
-  byId("try-form").hidden = health.mode !== "embedded" || !LOOPBACK.includes(location.hostname);
+/** Signing in with one click is for the page that was given a proof, which no proxy is. */
+function showService() {
+  byId("version").textContent = meta("octavo-version");
+  byId("try-form").hidden = meta("octavo-page") === "";
 }
 
 byId("sign-out").addEventListener("click", () => signOut(""));

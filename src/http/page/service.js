@@ -12,8 +12,8 @@ export class Problem extends Error {
   }
 }
 
-export async function request(path, { method = "GET", token, body } = {}) {
-  const headers = body ? { "Content-Type": "application/json" } : {};
+export async function request(path, { method = "GET", token, body, headers = {} } = {}) {
+  if (body) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
   const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) }).catch(() => {
     throw new Problem({ title: "The service cannot be reached", detail: "check that it is running, then try again." });

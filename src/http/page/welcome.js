@@ -1,9 +1,7 @@
 // The welcome: signing in with one click, where the service hands out tokens, or with your own token.
 
-import { byId, markBusy, onSubmit } from "./dom.js";
+import { byId, markBusy, meta, onSubmit } from "./dom.js";
 import { request } from "./service.js";
-
-const NO_TOKENS = "This service does not hand out tokens: sign in with one of your own.";
 
 /** Wires both forms; `signIn` gets the token. */
 export function createWelcome(signIn) {
@@ -11,10 +9,10 @@ export function createWelcome(signIn) {
     wait();
     try {
       const body = { user: byId("user-name").value.trim() };
-      const { token } = await request("/v1/token", { method: "POST", body });
+      const { token } = await request("/v1/token", { method: "POST", body, headers: { "x-octavo-page": meta("octavo-page") } });
       signIn(token);
     } catch (problem) {
-      say(problem.status === 404 ? NO_TOKENS : problem.text);
+      say(problem.text);
     }
   }
 

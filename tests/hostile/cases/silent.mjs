@@ -5,8 +5,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { frame } from '../wire.mjs';
 import { within } from '../../node/wait.mjs';
 
-/** The service closes them after 10 s (headers) to 30 s (what is written), by its configuration; and a little. */
-const CLOSED_MS = 45_000;
+/** The service closes them after 10 s (headers) to 45 s (pings), by its configuration; and a little. */
+const CLOSED_MS = 50_000;
+/** A request with a body has a minute more. */
+const BODY_MS = 110_000;
 const MB = 1_000_000;
 
 /** Half a WebSocket message, as bytes. */
@@ -63,22 +65,25 @@ const DRIPPED = {
     'header lines, one a second': Array.from({ length: 80 }, (_, i) => `X-${i}: b\r\n`),
 };
 
-async function isClosed(sockets) {
+async function isClosed(sockets, ms = CLOSED_MS) {
     const left = () => sockets.filter((socket) => !socket.isGone).length;
-    await within(CLOSED_MS, Promise.all(sockets.map((socket) => socket.gone)), () => `${left()} of ${sockets.length} connections stand`);
+    await within(ms, Promise.all(sockets.map((socket) => socket.gone)), () => `${left()} of ${sockets.length} connections stand`);
 }
+
+const hasBody = (what) => /body|chunk|POST/.test(what);
 
 const SAY_NOTHING = Object.entries(HALF_REQUESTS).map(([what, bytes]) => ({
     row: 4,
     name: `${what}: closed within its time`,
     together: true,
-    ms: CLOSED_MS + 20_000,
+    long: hasBody(what),
+    ms: BODY_MS + 20_000,
     async run(attack) {
         const session = typeof bytes === 'function' && bytes.length > 1 ? await attack.polling() : undefined;
         const sockets = await Promise.all(Array.from({ length: attack.few(10, 40) }, () => attack.tcp()));
         // What is answered meanwhile is read: an end that stands behind it would not be seen.
         sockets.forEach((socket) => socket.resume().write(typeof bytes === 'function' ? bytes(attack, session) : bytes));
-        await isClosed(sockets);
+        await isClosed(sockets, hasBody(what) ? BODY_MS : CLOSED_MS);
     },
 }));
 

@@ -47,7 +47,8 @@ pub(super) async fn privileges(database: &Database) -> Result<Check, Unanswered>
     }
     let found = format!("{user} lacks {}", missing.join(", and "));
     let advice = format!(
-        "in mongosh: db.grantRolesToUser(\"{user}\", [{{ role: \"readWrite\", db: \"{}\" }}])",
+        "in mongosh: db.grantRolesToUser(\"{user}\", [{{ role: \"readWrite\", db: \"{}\" }}]); or the smaller role of \
+         docs/security.md",
         database.name()
     );
     Ok(Check::failure(NAME, found, advice))

@@ -1,0 +1,311 @@
+//! How the bytes for one socket travel: what waits to be sent, what has left, and by which connection.
+//!
+//! Engine.IO bounds what waits for a socket by packets, and a packet may be a whole outcome. Bytes are counted here: those
+//! of a WebSocket have left when the kernel has taken them, those of long polling when an answer has them.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    budget::Share,
+    wire::{Wire, large::Large},
+};
+
+/// How often to look whether a socket has room although nothing says so.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The transport of one signed-in socket.
+#[derive(Debug)]
+pub(super) struct Transport {
+    state: Mutex<State>,
+    /// An answer to long polling has taken something.
+    polled: Notify,
+    /// The most bytes that may wait, unless a single packet has more.
+    most: u64,
+    /// The most bytes that may come in without a message that is handled.
+    most_inbound: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The WebSocket, unless this is long polling still.
+    wire: Option<Arc<Wire>>,
+    /// How many bytes were ever sent.
+    sent: u64,
+    /// With a WebSocket: the written bytes at which nothing waits any more.
+    target: u64,
+    /// With long polling: the bytes that wait, and the shares that are given back when those before them have left.
+    queued: u64,
+    shares: VecDeque<(u64, Share)>,
+    /// How many answers to long polling have taken something.
+    answers: u64,
+    /// With long polling: large messages that wait as references, by number.
+    large: Vec<(u64, Large)>,
+    /// The number of the last large message.
+    last: u64,
+    inbound: u64,
+}
+
+impl State {
+    fn waiting(&self) -> u64 {
+        match &self.wire {
+            Some(wire) => self.target.saturating_sub(wire.written()),
+            None => self.queued,
+        }
+    }
+
+    fn left(&self) -> u64 {
+        self.sent - self.waiting().min(self.sent)
+    }
+}
+
+impl Transport {
+    /// A transport by the WebSocket `wire`, or by long polling. Up to `most` bytes may wait to be sent, and up to
+    /// `most_inbound` may come in before a message is handled.
+    pub(super) fn new(wire: Option<Arc<Wire>>, most: usize, most_inbound: u64) -> Self {
+        let (most, shares) = (most as u64, VecDeque::new());
+        if let Some(wire) = &wire {
+            wire.limit(most_inbound);
+        }
+        let large = Vec::new();
+        let state =
+            State { wire, sent: 0, target: 0, queued: 0, shares, answers: 0, large, last: 0, inbound: 0 };
+        Self { state: Mutex::new(state), polled: Notify::new(), most, most_inbound }
+    }
+
+    /// Whether `bytes` more may wait. If nothing waits, a packet of any size may.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.has_room_of(self.most, bytes)
+    }
+
+    /// The same when up to `most` bytes may wait.
+    pub(super) fn has_room_of(&self, most: u64, bytes: usize) -> bool {
+        let waiting = self.lock().waiting();
+        waiting == 0 || waiting + bytes as u64 <= most
+    }
+
+    /// Waits until half of the room is free; `false` when the connection is gone.
+    pub(super) async fn room(&self) -> bool {
+        loop {
+            let progress = self.progress();
+            {
+                let state = self.lock();
+                if state.wire.as_ref().is_some_and(|wire| wire.is_closed()) {
+                    return false;
+                }
+                if state.waiting() <= self.most / 2 {
+                    return true;
+                }
+            }
+            self.progressed(progress).await;
+        }
+    }
+
+    /// How much has left, packets that are not counted among them: to see later whether more has.
+    pub(super) fn progress(&self) -> u64 {
+        let state = self.lock();
+        state.wire.as_ref().map_or(state.answers, |wire| wire.written())
+    }
+
+    /// Waits until there is more progress than that, or a second.
+    pub(super) async fn progressed(&self, progress: u64) {
+        let polled = self.polled.notified();
+        let wire = self.lock().wire.clone();
+        match wire {
+            Some(wire) => wire.progressed(progress, LOOK).await,
+            None if self.progress() == progress => drop(tokio::time::timeout(LOOK, polled).await),
+            None => {}
+        }
+    }
+
+    /// Notes that `bytes` are about to be sent, and keeps `share`, if it needs one, until they have left. Returns the mark of
+    /// these bytes: they have left when [`Self::left`] is that much.
+    pub(super) fn send(&self, bytes: usize, share: Option<Share>) -> u64 {
+        let mut state = self.lock();
+        state.sent += bytes as u64;
+        let sent = state.sent;
+        if let Some(wire) = state.wire.clone() {
+            state.target = state.target.max(wire.written()) + bytes as u64;
+            if let Some(share) = share {
+                wire.owe(state.target, share);
+            }
+        } else {
+            state.queued += bytes as u64;
+            state.shares.extend(share.map(|share| (sent, share)));
+        }
+        sent
+    }
+
+    /// A reference to `message` is about to be sent; returns its number.
+    pub(super) fn refer(&self, message: Large) -> u64 {
+        let mut state = self.lock();
+        state.last += 1;
+        let number = state.last;
+        match &state.wire {
+            Some(wire) => wire.refer(number, message),
+            None => state.large.push((number, message)),
+        }
+        number
+    }
+
+    /// The message that a reference stands for; it is sent now.
+    pub(super) fn referred(&self, number: u64) -> Option<Large> {
+        let mut state = self.lock();
+        match state.large.iter().position(|(of, _)| *of == number) {
+            Some(at) => Some(state.large.remove(at).1),
+            None => state.wire.as_ref()?.referred(number),
+        }
+    }
+
+    /// The bytes that were noted last were not sent after all, nor the reference of this number.
+    pub(super) fn unsend(&self, bytes: usize, number: Option<u64>) {
+        let mut state = self.lock();
+        state.sent -= bytes as u64;
+        match &state.wire {
+            Some(_) => state.target = state.target.saturating_sub(bytes as u64),
+            None => {
+                state.queued = state.queued.saturating_sub(bytes as u64);
+                state.shares.pop_back();
+            }
+        }
+        // Nobody will ask for it.
+        if let Some(at) = number.and_then(|number| state.large.iter().position(|(of, _)| *of == number)) {
+            state.large.remove(at);
+        }
+    }
+
+    /// How many bytes were ever sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.lock().sent
+    }
+
+    /// How many of the bytes ever sent have left.
+    pub(super) fn left(&self) -> u64 {
+        self.lock().left()
+    }
+
+    /// Whether its connection was closed because the client took nothing any more.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.lock().wire.as_ref().is_some_and(|wire| wire.is_stalled())
+    }
+
+    /// An answer to long polling has taken `bytes`, which `wire` will write.
+    pub(super) fn polled(&self, bytes: u64, wire: &Wire) {
+        let mut state = self.lock();
+        state.answers += 1;
+        if state.wire.is_some() {
+            // The last answer before the WebSocket takes over.
+            state.target = state.target.saturating_sub(bytes);
+        } else {
+            state.queued = state.queued.saturating_sub(bytes);
+            let left = state.left();
+            while state.shares.front().is_some_and(|(sent, _)| *sent <= left) {
+                if let Some((_, share)) = state.shares.pop_front() {
+                    wire.owe(wire.written() + bytes, share);
+                }
+            }
+        }
+        drop(state);
+        self.polled.notify_waiters();
+    }
+
+    /// From now on `wire`, a WebSocket, sends what waits.
+    pub(super) fn upgrade(&self, wire: Arc<Wire>) {
+        wire.limit(self.most_inbound);
+        let mut state = self.lock();
+        state.target = wire.written() + state.waiting();
+        for (_, share) in std::mem::take(&mut state.shares) {
+            wire.owe(state.target, share);
+        }
+        for (number, message) in std::mem::take(&mut state.large) {
+            wire.refer(number, message);
+        }
+        (state.wire, state.queued) = (Some(wire), 0);
+        drop(state);
+        self.polled.notify_waiters();
+    }
+
+    /// A message has come by long polling; `false` when it is too much without one that is handled.
+    pub(super) fn posted(&self, bytes: u64) -> bool {
+        let mut state = self.lock();
+        state.inbound += bytes;
+        state.inbound <= self.most_inbound
+    }
+
+    /// A message of the client was handled.
+    pub(super) fn handled(&self) {
+        let mut state = self.lock();
+        state.inbound = 0;
+        if let Some(wire) = &state.wire {
+            wire.handled();
+        }
+    }
+
+    /// Ends the connection, if it is a WebSocket.
+    pub(super) fn close(&self) {
+        if let Some(wire) = &self.lock().wire {
+            wire.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+
+    #[tokio::test]
+    async fn by_polling_bytes_have_left_when_an_answer_takes_them() {
+        let budget = Budget::new(1000);
+        let transport = Transport::new(None, 100, 10);
+        assert!(transport.has_room(500), "nothing waits: a single packet may have any size");
+        let first = transport.send(80, Some(budget.take(80).await));
+        assert!(transport.has_room(20) && !transport.has_room(21));
+        let second = transport.send(20, Some(budget.take(20).await));
+        let wire = Wire::default();
+        transport.polled(85, &wire);
+        assert!(transport.left() >= first && transport.left() < second);
+        assert_eq!(budget.used(), 100, "the answer is not written yet");
+        wire.close();
+        assert_eq!(budget.used(), 20);
+        transport.send(30, Some(budget.take(30).await));
+        transport.unsend(30, None);
+        assert_eq!(budget.used(), 20);
+        transport.polled(15, &Wire::default());
+        assert_eq!(transport.left(), second);
+    }
+
+    #[tokio::test]
+    async fn a_websocket_takes_over_what_waits() {
+        let budget = Budget::new(1000);
+        let transport = Transport::new(None, 100, 10);
+        let mark = transport.send(60, Some(budget.take(60).await));
+        let wire = Arc::new(Wire::default());
+        transport.upgrade(Arc::clone(&wire));
+        assert!(transport.left() < mark && !transport.has_room(50));
+        transport.polled(60, &wire);
+        assert_eq!(transport.left(), mark, "the last answer to long polling had it");
+        let mark = transport.send(10, Some(budget.take(10).await));
+        assert!(transport.left() < mark);
+        wire.close();
+        assert_eq!(budget.used(), 0);
+        assert!(!transport.room().await);
+    }
+
+    #[test]
+    fn what_comes_in_without_a_message_that_is_handled_is_bounded() {
+        let transport = Transport::new(None, 100, 10);
+        assert!(transport.posted(10));
+        transport.handled();
+        assert!(transport.posted(10) && !transport.posted(1));
+    }
+}
