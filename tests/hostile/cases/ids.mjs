@@ -78,7 +78,8 @@ function underscores(present, hears) {
     return async (attack) => {
         const a = user(`a${unique()}`);
         const ab = user(`${a.id}_b`);
-        const name = room(ab, 'Story');
+        // A queue that is known: of another, the room belongs to the user before the first underscore.
+        const name = room(ab, 'Create_Story');
         const clients = {};
         for (const [who, owner] of [['a', a], ['ab', ab]].filter(([one]) => present.includes(one))) {
             clients[who] = await attack.client(owner);
@@ -89,8 +90,8 @@ function underscores(present, hears) {
         // Another after it, to a room that nobody disputes: when that has come, the first one would have.
         const witness = attack.user('witness');
         const third = await attack.client(witness);
-        await attack.join(third, room(witness, 'Story'));
-        story.emit('Profile', { Id: room(witness, 'Story'), Message: 'after it', Status: true });
+        await attack.join(third, room(witness, 'Create_Story'));
+        story.emit('Profile', { Id: room(witness, 'Create_Story'), Message: 'after it', Status: true });
         await eventually(10_000, async () => third.heard.length > 0 || undefined, () => 'the witness hears nothing');
         await pause(50);
         for (const [who, { heard }] of Object.entries(clients)) {
