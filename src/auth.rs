@@ -1,5 +1,6 @@
 //! From a token to a [`Caller`], the proof of who asks.
 
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 mod verified;

@@ -25,6 +25,8 @@ pub mod character;
 pub mod cli;
 pub mod config;
 pub mod embedded;
+#[doc(hidden)]
+pub mod fuzzing;
 mod heavy;
 pub mod http;
 mod iso8601;

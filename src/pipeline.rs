@@ -1,5 +1,7 @@
 //! The course of one job: parse, prove who asks, run, tell the user, settle.
 
+#[cfg(debug_assertions)]
+mod abort;
 mod breaker;
 mod domain;
 mod intake;
@@ -74,6 +76,8 @@ impl<D: Domain> Pipeline<D> {
             let user = if job.crashes == self.max_crashes { owner(&job.data) } else { None };
             return (user, Err(Failure::Abort(reason)));
         }
+        #[cfg(debug_assertions)]
+        abort::if_asked(&job.data);
         let parse = || catch_unwind(AssertUnwindSafe(|| self.domain.parse(job.queue, &job.data)));
         let parsed = heavy::beside(job.data.len(), parse).await;
         let (user, token, command) = match parsed {
@@ -185,7 +189,7 @@ fn panicked() -> Failure {
 }
 
 /// Whose job `data` says it is, read without its domain.
-fn owner(data: &[u8]) -> Option<String> {
+pub(crate) fn owner(data: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Owned {
         #[serde(rename = "Id")]

@@ -7,7 +7,7 @@ usage() {
 Usage: tests/run.sh [--help]
 
 Runs all of Octavo's tests: Rust (unit and integration), Node (a stock socket.io-client against the binary),
-the page in Chromium, and the short form of the chaos suite. Nothing is skipped: if something is missing and
+the page in Chromium, and the short forms of the chaos suite and the hostile suite. Nothing is skipped: if something is missing and
 cannot be obtained, that is an error that says what to do.
 
 Needs cargo, make, node 20.15 or newer with npm, python3, and apt-get (with sudo when not root).
@@ -73,6 +73,8 @@ main() {
     run_node
     say 'Chaos: servers killed, stopped, cut off and filled up under load, and what became of each job (short form)'
     run_chaos
+    say 'Hostile: what strangers, users and producers do to harm the service, while an ordinary user works (short form)'
+    run_hostile
 
     say 'All parts have run'
     echo "$passed passed, $failed failed"
@@ -215,6 +217,15 @@ run_chaos() {
     count "$status" \
         "$(sum 's/^([0-9]+) invariants hold, .*/\1/p' "$log")" \
         "$(sum 's/^[0-9]+ invariants hold, ([0-9]+) do not.*/\1/p' "$log")"
+}
+
+# One result per case. A build without optimisation, on a machine that is shared, gets more time than the bounds say.
+run_hostile() {
+    local log=$scratch/hostile.log status=0
+    node tests/hostile/main.mjs --patience 8 2>&1 | tee "$log" || status=$?
+    count "$status" \
+        "$(sum 's/^([0-9]+) hostile cases hold, .*/\1/p' "$log")" \
+        "$(sum 's/^[0-9]+ hostile cases hold, ([0-9]+) do not.*/\1/p' "$log")"
 }
 
 # count STATUS PASSED FAILED: adds a part to the totals. A part that ran no tests, or broke before it could count its

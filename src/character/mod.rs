@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod filter;
+pub(crate) mod fuzzing;
 pub mod model;
 pub mod service;
 pub mod store;

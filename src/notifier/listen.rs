@@ -29,8 +29,8 @@ struct Joined<'a> {
 /// `acknowledge`: the client has every `Profile_Response` up to this one.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Acknowledged {
-    seq: Seq,
+pub(super) struct Acknowledged {
+    pub(super) seq: Seq,
 }
 
 /// How many rooms one socket may be in; the platform has far fewer queues.

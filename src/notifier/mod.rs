@@ -3,6 +3,7 @@
 mod budgets;
 mod doubt;
 mod entrance;
+pub(crate) mod fuzzing;
 mod handshake;
 mod hub;
 mod listen;

@@ -54,7 +54,7 @@ pub(super) async fn pass(
 }
 
 impl Profile {
-    fn message(self) -> Option<Message> {
+    pub(super) fn message(self) -> Option<Message> {
         Some(Message { response: to_raw_value(&self.response).ok()?, room: self.room })
     }
 }

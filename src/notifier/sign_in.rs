@@ -36,7 +36,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// What the client says it heard last; what cannot be read becomes a place that no log has.
-    fn resumes(&self) -> Option<Position> {
+    pub(super) fn resumes(&self) -> Option<Position> {
         let Json(seq) = &self.last_seq;
         let Json(epoch) = &self.epoch;
         if seq.is_null() && epoch.is_null() {

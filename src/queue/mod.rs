@@ -7,6 +7,7 @@ mod backend;
 pub mod bull;
 mod connection;
 pub mod embedded;
+pub(crate) mod fuzzing;
 mod held;
 mod ids;
 mod job;

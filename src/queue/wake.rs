@@ -155,22 +155,8 @@ impl Listener {
     /// `data` is the name of the channel, and what was published there.
     fn hear(&self, data: &[Value]) {
         let Some(Value::BulkString(message)) = data.get(1) else { return };
-        match serde_json::from_slice::<Published>(message) {
-            Ok(published) if published.from == self.channel.process => {}
-            Ok(Published { logged, unheard, message, .. }) => {
-                let mut logged = logged.into_iter();
-                let grown = || Some(Grown { user: logged.next()?, job: logged.next()? });
-                let grown: Vec<_> = iter::from_fn(grown).collect();
-                if !grown.is_empty() {
-                    self.tell(News::Grown(grown));
-                }
-                if !unheard.is_empty() {
-                    self.tell(News::Unheard(unheard));
-                }
-                if let Some(message) = message {
-                    self.tell(News::Message(message));
-                }
-            }
+        match news(message, &self.channel.process) {
+            Ok(news) => news.into_iter().for_each(|news| self.tell(news)),
             Err(error) => {
                 tracing::warn!(%error, channel = self.channel.name, "a message cannot be read");
             }
@@ -205,4 +191,27 @@ struct Published {
     #[serde(default)]
     unheard: Vec<Unheard>,
     message: Option<Message>,
+}
+
+/// What a published message says; nothing, if `process` itself published it.
+///
+/// # Errors
+/// When it is not one of ours.
+pub(in crate::queue) fn news(message: &[u8], process: &str) -> serde_json::Result<Vec<News>> {
+    let Published { from, logged, unheard, message } = serde_json::from_slice(message)?;
+    if from == process {
+        return Ok(Vec::new());
+    }
+    let mut logged = logged.into_iter();
+    let grown = || Some(Grown { user: logged.next()?, job: logged.next()? });
+    let grown: Vec<_> = iter::from_fn(grown).collect();
+    let mut news = Vec::new();
+    if !grown.is_empty() {
+        news.push(News::Grown(grown));
+    }
+    if !unheard.is_empty() {
+        news.push(News::Unheard(unheard));
+    }
+    news.extend(message.map(News::Message));
+    Ok(news)
 }

@@ -4,11 +4,13 @@
 
 mod app;
 mod batches;
+mod chunks;
 mod collations;
 mod connection;
 mod cut_off;
 mod effects;
 mod evidence;
+mod fuzzing;
 mod gathering;
 mod letters;
 mod logs;

@@ -2,5 +2,5 @@
 
 export { default as Bull } from 'bull';
 export { default as Redis } from 'ioredis';
-export { MongoClient } from 'mongodb';
+export { MongoClient, ObjectId } from 'mongodb';
 export { io } from 'socket.io-client';

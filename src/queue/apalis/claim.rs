@@ -15,6 +15,9 @@ type Row = (Field, Field, Field, Field, Field, String, bool);
 
 type Field = Option<Vec<u8>>;
 
+/// Rows, ids that were dropped, ms until the next is due, ms now, whether a suspect waits to run alone.
+type Reply = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool);
+
 pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> RedisResult<Claim> {
     let (keys, long) = (&queue.keys, queue.long.expected());
     let mut call = CLAIM.prepare_invoke();
@@ -33,20 +36,25 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
     queue.letters.tell(&mut call);
     call.key(&keys.counted);
     call.arg(long);
-    let (rows, broken, next_due, now, suspect): (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool) =
-        invoke(&call, &mut queue.redis()).await?;
-    let mut jobs: Vec<_> = rows.into_iter().map(|row| job(queue.name, row, lease, now)).collect();
-    if long && !jobs.is_empty() {
-        read(queue, &mut jobs).await?;
+    let reply: Reply = invoke(&call, &mut queue.redis()).await?;
+    let mut claim = claimed(queue.name, reply, lease);
+    if long && !claim.jobs.is_empty() {
+        read(queue, &mut claim.jobs).await?;
     }
-    queue.long.saw(&jobs);
-    Ok(Claim {
-        jobs,
+    queue.long.saw(&claim.jobs);
+    Ok(claim)
+}
+
+/// What the script's reply says.
+pub(in crate::queue) fn claimed(queue: &'static str, reply: Reply, lease: &Lease) -> Claim {
+    let (rows, broken, next_due, now, suspect) = reply;
+    Claim {
+        jobs: rows.into_iter().map(|row| job(queue, row, lease, now)).collect(),
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
         paused: false,
-    })
+    }
 }
 
 /// Reads the data that the script left out.

@@ -43,6 +43,7 @@ use super::{
     new_lease,
 };
 use crate::config;
+pub(in crate::queue) use claim::claimed;
 use keys::Keys;
 
 /// The layout's name in logs and metrics.

@@ -23,7 +23,7 @@ type Row = (Field, Field, Field, Field, Field, Field, Field, String);
 type Field = Option<Vec<u8>>;
 
 /// Jobs, broken ids, ms until the next job is due or -1, now in ms, whether a suspect is next, whether the queue is paused.
-type Answer = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool, bool);
+type Reply = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool, bool);
 
 /// The end of the year 9999: no later time can be written in ISO 8601.
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -54,21 +54,26 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         .arg(room.alone)
         .arg(&queue.letters.prefix)
         .arg(long);
-    let (rows, broken, next_due, now, suspect, paused): Answer = invoke(&call, &mut queue.redis()).await?;
-    let mut options = options::Reader::default();
-    let mut jobs: Vec<_> =
-        rows.into_iter().map(|row| job(queue.name, row, lease, now, &mut options)).collect();
-    if long && !jobs.is_empty() {
-        read(queue, &mut jobs).await?;
+    let reply: Reply = invoke(&call, &mut queue.redis()).await?;
+    let mut claim = claimed(queue.name, reply, lease);
+    if long && !claim.jobs.is_empty() {
+        read(queue, &mut claim.jobs).await?;
     }
-    queue.long.saw(&jobs);
-    Ok(Claim {
-        jobs,
+    queue.long.saw(&claim.jobs);
+    Ok(claim)
+}
+
+/// What the script's reply says.
+pub(in crate::queue) fn claimed(queue: &'static str, reply: Reply, lease: &Lease) -> Claim {
+    let (rows, broken, next_due, now, suspect, paused) = reply;
+    let mut options = options::Reader::default();
+    Claim {
+        jobs: rows.into_iter().map(|row| job(queue, row, lease, now, &mut options)).collect(),
         broken: broken.iter().map(|id| String::from_utf8_lossy(id).into_owned()).collect(),
         next_due: u64::try_from(next_due).ok().map(Duration::from_millis),
         suspect,
         paused,
-    })
+    }
 }
 
 /// Reads the data that the script left out.

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::config;
 use keys::Keys;
+pub(in crate::queue) use {claim::claimed, options::Reader as OptionsReader};
 
 /// The layout's name in logs and metrics.
 const LAYOUT: &str = "bull";

@@ -42,11 +42,11 @@ type Raw<'a> = Option<&'a RawValue>;
 
 /// Reads the options of one claim's jobs, most of which have the same text as the one before.
 #[derive(Default)]
-pub(super) struct Reader(Option<(Vec<u8>, u32, Options)>);
+pub(in crate::queue) struct Reader(Option<(Vec<u8>, u32, Options)>);
 
 impl Reader {
     /// As [`parse`].
-    pub(super) fn read(&mut self, opts: Vec<u8>, attempt: u32) -> Options {
+    pub(in crate::queue) fn read(&mut self, opts: Vec<u8>, attempt: u32) -> Options {
         match &self.0 {
             Some((text, n, options)) if *text == opts && *n == attempt => *options,
             _ => {

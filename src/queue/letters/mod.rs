@@ -8,6 +8,7 @@ use std::{fmt, str::FromStr};
 use async_trait::async_trait;
 
 pub use self::redis::RedisLetters;
+pub(super) use self::redis::found;
 pub(super) use keys::Home;
 
 use super::QueueError;

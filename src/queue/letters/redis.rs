@@ -180,7 +180,7 @@ impl RedisLetters {
 type Ids = Vec<(String, u64)>;
 
 /// The answer from `list.lua`: the highest serial, and what was found in each set.
-fn found(answer: Vec<Value>) -> RedisResult<(u64, Vec<Ids>)> {
+pub(in crate::queue) fn found(answer: Vec<Value>) -> RedisResult<(u64, Vec<Ids>)> {
     let mut answer = answer.into_iter();
     let newest = answer.next().map_or(Ok(0), u64::from_redis_value)?;
     let sets = answer.map(Ids::from_redis_value).collect::<Result<_, _>>()?;

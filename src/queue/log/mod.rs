@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub use self::{embedded::EmbeddedLog, redis::RedisLog};
 pub(super) use self::{
     embedded::{Bounds, append, drop_old, outcome_of},
-    redis::{APPEND, Keys, Row, settled},
+    redis::{APPEND, Keys, Row, page, published, settled},
 };
 use super::QueueError;
 

@@ -114,16 +114,23 @@ impl Keys {
             Which::After(after) => call.arg(after),
             Which::Unheard { after, to, .. } => call.arg(after).arg(to),
         };
-        let (epoch, last, floor, rows, more, spoilt): (String, Seq, Seq, Vec<Logged>, bool, bool) =
-            call.invoke_async(redis).await?;
+        let (page, spoilt) = page(call.invoke_async(redis).await?);
         if spoilt {
             warn_of(user);
         }
-        let entry = |(seq, queue, job, profile): Logged| {
-            Some(Entry { seq, queue, job, profile: RawValue::from_string(profile).ok()? })
-        };
-        Ok(Page { epoch, last, floor, entries: rows.into_iter().filter_map(entry).collect(), more })
+        Ok(page)
     }
+}
+
+/// What `read.lua` replies.
+type Reply = (String, Seq, Seq, Vec<Logged>, bool, bool);
+
+/// What its reply says, and whether the log was spoilt.
+pub(in crate::queue) fn page((epoch, last, floor, rows, more, spoilt): Reply) -> (Page, bool) {
+    let entry = |(seq, queue, job, profile): Logged| {
+        Some(Entry { seq, queue, job, profile: RawValue::from_string(profile).ok()? })
+    };
+    (Page { epoch, last, floor, entries: rows.into_iter().filter_map(entry).collect(), more }, spoilt)
 }
 
 /// An entry: its place, queue, job, and what the user is told.
@@ -159,6 +166,11 @@ pub(in crate::queue) fn settled(rows: Vec<Row>, letters: &Home) -> Vec<Settled> 
 struct Published<'a> {
     from: &'a str,
     message: &'a Message,
+}
+
+/// A message of the process `from`, as it is published.
+pub(in crate::queue) fn published(from: &str, message: &Message) -> serde_json::Result<String> {
+    serde_json::to_string(&Published { from, message })
 }
 
 /// The logs in Redis.
@@ -208,7 +220,7 @@ impl OutcomeLog for RedisLog {
 
     async fn pass(&self, message: &Message) -> Result<(), QueueError> {
         let Keys { channel, process, .. } = &self.keys;
-        let text = serde_json::to_string(&Published { from: process, message }).map_err(Box::from)?;
+        let text = published(process, message).map_err(Box::from)?;
         Ok(redis::cmd("PUBLISH").arg(channel).arg(text).query_async(&mut self.redis.clone()).await?)
     }
 }
