@@ -31,7 +31,9 @@ pub fn tokens(input: &[u8]) {
 
 fn proves(token: &str, header: &[u8], claims: &[u8]) {
     let Ok(caller) = AUTH.verify(token) else { return };
-    let json = |text: &[u8]| serde_json::from_slice::<Json>(text).unwrap_or_default().0;
+    // A claim that nobody reads may have bytes that are no text.
+    let json =
+        |text: &[u8]| serde_json::from_str::<Json>(&String::from_utf8_lossy(text)).unwrap_or_default().0;
     let (header, claims) = (json(header), json(claims));
     assert_eq!(header["alg"], "HS256");
     assert!(claims["exp"].as_f64().is_some_and(|exp| exp > now().as_secs_f64()), "{claims}");
