@@ -197,8 +197,6 @@ pub(super) async fn show(
     let until = Instant::now() + patience.parse()?;
     let bearer = Bearer::verify(&headers, &state)?;
     let caller = bearer.caller();
-    let _counted =
-        if patience.wait.is_some() { Some(state.waits.enter(&state.quota, caller.user())?) } else { None };
     let wait = state.notifier.wait(&id);
     let mut waits = None;
     loop {
@@ -214,7 +212,8 @@ pub(super) async fn show(
         if waits.is_none() {
             let refused =
                 |_| Problem::unavailable("too many requests wait for an outcome; ask again without wait");
-            waits = Some(state.limits.waits.try_acquire().map_err(refused)?);
+            let own = state.waits.enter(&state.quota, caller.user())?;
+            waits = Some((own, state.limits.waits.try_acquire().map_err(refused)?));
         }
         tokio::select! {
             () = ended => {}

@@ -59,7 +59,7 @@ describe('MongoDB is away', () => {
         const jobs = await Promise.all(asked);
         await pause(3_000);
         const { body } = await octavo.request('/health');
-        assert.deepEqual(body.queues.Create_Character, { waiting: jobs.length, delayed: 0, active: 0, dead: 0 });
+        assert.deepEqual(body.queues.Create_Character, { waiting: jobs.length, delayed: 0, active: 0, dead: 0, paused: false });
         assert.equal(body.claims, 'held back');
         assert.match((await octavo.request('/metrics')).text, /^octavo_store_available 0$/m);
         assert.deepEqual(events(octavo), []);
