@@ -1,5 +1,6 @@
 //! What is counted and measured, in Prometheus's text format.
 
+mod connections;
 mod http;
 
 use std::{
@@ -14,12 +15,15 @@ use prometheus_client::{
 };
 
 use crate::{queue::Counts, telemetry::DROPPED};
+pub use connections::ConnectionMetrics;
 pub use http::HttpMetrics;
 
 /// The metrics of one running service.
 pub struct Metrics {
     /// Those of HTTP requests.
     pub http: HttpMetrics,
+    /// Those of connections.
+    pub connections: ConnectionMetrics,
     registry: Registry,
     jobs: Family<JobLabels, Counter>,
     waited: Family<QueueLabels, Histogram>,
@@ -34,9 +38,6 @@ pub struct Metrics {
     unsigned: Gauge,
     refused: Family<ReasonLabels, Counter>,
     profiles: Family<OutcomeLabels, Counter>,
-    socket_bytes: Gauge<u64, AtomicU64>,
-    connections: Gauge,
-    connections_refused: Family<ReasonLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -149,23 +150,6 @@ impl Metrics {
             "Profiles from sibling services to rooms, by what became of them",
             profiles.clone(),
         );
-        let socket_bytes = Gauge::default();
-        registry.register(
-            "socket_bytes",
-            "Bytes of outcomes under way to sockets, as they count against socket.total_bytes",
-            socket_bytes.clone(),
-        );
-        let connections = Gauge::default();
-        let connections_refused = Family::<ReasonLabels, Counter>::default();
-        for reason in ["total", "address"] {
-            drop(connections_refused.get_or_create(&ReasonLabels { reason }));
-        }
-        registry.register("connections", "Open connections of clients", connections.clone());
-        registry.register(
-            "connections_refused",
-            "Connections that were closed at once: too many in total, or from one address",
-            connections_refused.clone(),
-        );
         registry.register(
             "log_lines_dropped",
             "Lines of the log that were not written, because its reader was away or too slow",
@@ -173,6 +157,7 @@ impl Metrics {
         );
         Self {
             http: HttpMetrics::register(&mut registry),
+            connections: ConnectionMetrics::register(&mut registry),
             registry,
             jobs,
             waited,
@@ -187,9 +172,6 @@ impl Metrics {
             unsigned,
             refused,
             profiles,
-            socket_bytes,
-            connections,
-            connections_refused,
         }
     }
 
@@ -221,21 +203,6 @@ impl Metrics {
     /// Counts a socket that was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabels { reason }).inc();
-    }
-
-    /// Notes how many bytes are under way to sockets.
-    pub fn socket_bytes(&self, bytes: usize) {
-        self.socket_bytes.set(bytes as u64);
-    }
-
-    /// Counts a connection in (`1`) or out (`-1`).
-    pub fn connection(&self, change: i64) {
-        self.connections.inc_by(change);
-    }
-
-    /// Counts a connection that was refused: `total`, `address`.
-    pub fn connection_refused(&self, reason: &'static str) {
-        self.connections_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// Counts what became of a `Profile`: `passed`, `unsigned`, `refused`.

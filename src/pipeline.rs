@@ -96,7 +96,7 @@ impl<D: Domain> Pipeline<D> {
         // Who asks is checked before what is asked: a job that proves nothing leaves no dead letter.
         let result = match (self.auth.verify_for(&user, token.as_deref()), command) {
             (Ok(caller), Ok(command)) => match self.throttle.put_off(&caller, job) {
-                Some(pause) => Err(Failure::Postponed(pause)),
+                Some(wait) => Err(Failure::Postponed(wait)),
                 None => self.run(&caller, job, command).await,
             },
             (Ok(_), Err(reason)) => Err(Failure::Refused(Refusal::Wrong(reason))),

@@ -219,10 +219,10 @@ run_chaos() {
         "$(sum 's/^[0-9]+ invariants hold, ([0-9]+) do not.*/\1/p' "$log")"
 }
 
-# One result per case. A build without optimisation, on a machine that is shared, gets more time than the bounds say.
+# One result per case. How long others wait is measured with a release build and without --patience; here it only must end.
 run_hostile() {
     local log=$scratch/hostile.log status=0
-    node tests/hostile/main.mjs --patience 8 2>&1 | tee "$log" || status=$?
+    node tests/hostile/main.mjs --patience 60 2>&1 | tee "$log" || status=$?
     count "$status" \
         "$(sum 's/^([0-9]+) hostile cases hold, .*/\1/p' "$log")" \
         "$(sum 's/^[0-9]+ hostile cases hold, ([0-9]+) do not.*/\1/p' "$log")"

@@ -87,7 +87,7 @@ pub(super) async fn metrics(
 ) -> Result<impl IntoResponse, Problem> {
     let (counted, available) = tokio::join!(count(&state), state.store_available());
     state.metrics.store(available);
-    state.metrics.socket_bytes(state.notifier.bytes());
+    state.metrics.connections.socket_bytes(state.notifier.bytes());
     state.metrics.queue_available(counted.is_ok());
     match counted {
         Ok(counts) => counts.into_iter().for_each(|(queue, counts)| state.metrics.queue(queue, counts)),

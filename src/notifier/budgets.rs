@@ -82,16 +82,11 @@ impl Budgets {
         &self.all
     }
 
-    /// The packet of a response that was written: `None` when it is large and there is no room for it now, and inside `None`
-    /// when it could not be written as JSON.
-    pub(super) fn packet(
-        &self,
-        response: Result<Box<RawValue>, serde_json::Error>,
-    ) -> Option<Option<Arc<Packet>>> {
-        let Ok(response) = response else { return Some(None) };
+    /// The packet of a response; `None` when it is large and there is no room for it now.
+    pub(super) fn packet(&self, response: Box<RawValue>) -> Option<Arc<Packet>> {
         let share =
             if Packet::is_large(&response) { Some(self.try_take(response.get().len())?) } else { None };
-        Some(Some(Arc::new(Packet::new(response, share))))
+        Some(Arc::new(Packet::new(response, share)))
     }
 
     /// Takes `bytes` for a large outcome, if they are free.

@@ -86,7 +86,7 @@ impl Entrance {
             (true, false) => Some(lock(&self.early).remove(&sid)?.upgrade()?),
         };
         // One message, and another that is read before the first is handled.
-        let most_inbound = 2 * self.max_message as u64 + STRANGER_BYTES;
+        let most_inbound = 2 * self.max_message as u64 + STRANGER_BYTES as u64;
         let transport = Arc::new(Transport::new(wire, most, most_inbound));
         if !is_websocket {
             let mut polling = lock(&self.polling);
@@ -111,7 +111,7 @@ impl Entrance {
 
     /// A WebSocket is to take over the session `sid`.
     fn upgrade(&self, sid: Sid, wire: &Arc<Wire>) -> bool {
-        wire.limit(STRANGER_BYTES);
+        wire.limit(STRANGER_BYTES as u64);
         let polling = lock(&self.polling);
         if let Some(transport) = polling.get(&sid).and_then(Weak::upgrade) {
             transport.upgrade(Arc::clone(wire));
@@ -141,7 +141,7 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, request: Reques
                 return busy();
             };
             if is_websocket {
-                wire.limit(STRANGER_BYTES);
+                wire.limit(STRANGER_BYTES as u64);
             }
             let stranger = Arc::new(Mutex::new(Some(permit)));
             let mut request = handshake::lean(request);
@@ -156,7 +156,7 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, request: Reques
         }
         (Some(sid), &Method::POST) => {
             let transport = entrance.transport(sid);
-            let most = if transport.is_some() { entrance.max_message } else { STRANGER_BYTES as usize };
+            let most = if transport.is_some() { entrance.max_message } else { STRANGER_BYTES };
             // Without a length, as much as it may have.
             let bytes = request.body().size_hint().exact().unwrap_or(most as u64);
             if bytes > most as u64 || transport.is_some_and(|transport| !transport.posted(bytes)) {

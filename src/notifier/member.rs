@@ -250,8 +250,12 @@ pub(super) fn send(
     let bytes = packet.bytes();
     match packet {
         Packet::Small(response) => {
-            let share = budgets.try_take_small(bytes).ok_or(Sent::Waits(bytes))?;
-            let mark = transport.send(bytes, Some(share));
+            // Where nothing waits it goes at once: sockets that take nothing cannot hold up those that do.
+            let share = match budgets.try_take_small(bytes) {
+                None if !transport.is_idle() => return Err(Sent::Waits(bytes)),
+                share => share,
+            };
+            let mark = transport.send(bytes, share);
             emit(socket, EVENT, response).inspect_err(|_| transport.unsend(bytes, None))?;
             Ok(mark)
         }

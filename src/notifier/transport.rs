@@ -89,6 +89,11 @@ impl Transport {
         waiting == 0 || waiting + bytes as u64 <= most
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().waiting() == 0
+    }
+
     /// Waits until half of the room is free; `false` when the connection is gone.
     pub(super) async fn room(&self) -> bool {
         loop {
@@ -166,12 +171,11 @@ impl Transport {
     pub(super) fn unsend(&self, bytes: usize, number: Option<u64>) {
         let mut state = self.lock();
         state.sent -= bytes as u64;
-        match &state.wire {
-            Some(_) => state.target = state.target.saturating_sub(bytes as u64),
-            None => {
-                state.queued = state.queued.saturating_sub(bytes as u64);
-                state.shares.pop_back();
-            }
+        if state.wire.is_some() {
+            state.target = state.target.saturating_sub(bytes as u64);
+        } else {
+            state.queued = state.queued.saturating_sub(bytes as u64);
+            state.shares.pop_back();
         }
         // Nobody will ask for it.
         if let Some(at) = number.and_then(|number| state.large.iter().position(|(of, _)| *of == number)) {

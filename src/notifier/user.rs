@@ -88,7 +88,7 @@ impl User {
     /// An outcome was appended to the log: sends it, and returns the sockets for which the log must be read.
     pub(super) fn logged(&mut self, place: &Place, told: &Told<'_>) -> Vec<Sid> {
         self.fresh.spoil();
-        // Written when somebody is to be sent it; `None` when there is no room for it now, and it must be read from the log.
+        // Written when somebody is to be sent it. What cannot be written, or has no room now, is read from the log.
         let mut packet = None;
         let mut readers = Vec::new();
         for at in 0..self.members.len() {
@@ -97,11 +97,14 @@ impl User {
                 Next::Nothing => false,
                 Next::Read => true,
                 Next::Tell => {
-                    let write = || self.budgets.packet(told.response(Some((&place.epoch, place.seq))));
+                    let write = || {
+                        let response = told.response(Some((&place.epoch, place.seq))).ok()?;
+                        self.budgets.packet(response)
+                    };
                     match packet.get_or_insert_with(write).clone() {
                         None => true,
                         Some(packet) => {
-                            let sent = self.tell(at, &place.epoch, place.seq, told, packet.as_deref());
+                            let sent = self.tell(at, &place.epoch, place.seq, told, Some(&packet));
                             matches!(sent, Err(Sent::Full | Sent::Waits(_)))
                         }
                     }
@@ -135,7 +138,8 @@ impl User {
     /// Sends an outcome that is not in the log yet, and remembers to whom.
     pub(super) fn late(&mut self, told: &Told<'_>) {
         self.early.retain(|early| early.at.elapsed() < EARLY);
-        let Some(Some(packet)) = self.budgets.packet(told.response(None)) else { return };
+        let response = told.response(None).ok();
+        let Some(packet) = response.and_then(|response| self.budgets.packet(response)) else { return };
         if !self.early.iter().any(|early| early.is_of(told)) {
             let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
             self.early.push_back(Early { at: Instant::now(), queue, job, to: Vec::new() });

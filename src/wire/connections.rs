@@ -58,10 +58,10 @@ impl Connections {
         } else {
             state.open += 1;
             *state.by_address.entry(address).or_default() += 1;
-            self.metrics.connection(1);
+            self.metrics.connections.opened(1);
             return Some(Seat { connections: Arc::clone(self), address });
         };
-        self.metrics.connection_refused(reason);
+        self.metrics.connections.refused(reason);
         if state.told.is_none_or(|told| told.elapsed() >= LOG_EVERY) {
             state.told = Some(Instant::now());
             tracing::warn!(
@@ -108,7 +108,7 @@ impl Drop for Seat {
                 state.by_address.remove(&self.address);
             }
         }
-        self.connections.metrics.connection(-1);
+        self.connections.metrics.connections.opened(-1);
     }
 }
 

@@ -70,15 +70,15 @@ impl Guard {
         self.wire.writer.register(cx.waker());
         self.check_open()?;
         match write(Pin::new(&mut self.stream), cx) {
-            Poll::Ready(wrote) => {
+            Poll::Ready(result) => {
                 if self.stall.take().is_some() {
                     // Reading had waited for this.
                     self.wire.reader.wake();
                 }
-                if let Ok(bytes) = wrote {
+                if let Ok(bytes) = result {
                     self.wire.wrote(bytes);
                 }
-                Poll::Ready(wrote)
+                Poll::Ready(result)
             }
             Poll::Pending => {
                 let end = || Box::pin(sleep_until(Instant::now() + self.patience));

@@ -24,7 +24,7 @@ use large::Large;
 use crate::budget::Share;
 
 /// The bytes that a stranger's WebSocket may send before it signs in: a CONNECT with a long token fits.
-pub(crate) const STRANGER_BYTES: u64 = 16 << 10;
+pub(crate) const STRANGER_BYTES: usize = 16 << 10;
 
 /// What a WebSocket may send each second without a message that is handled: pongs, for one.
 const IDLE_BYTES: u64 = 100;

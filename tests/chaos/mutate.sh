@@ -74,7 +74,11 @@ check() {
         # shellcheck source=/dev/null
         source "$mutation"
         copy_sources
-        (cd "$scratch/octavo" && mutate) || exit 1
+        # Without `||` or `if` around it, so that the first change that cannot be made ends it.
+        (
+            cd "$scratch/octavo"
+            mutate
+        )
     done
     echo 'Every mutation can be made.'
 }

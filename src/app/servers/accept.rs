@@ -68,7 +68,7 @@ impl Acceptor {
                     }
                 }
                 Err(error) if is_of_one(&error) => {
-                    tracing::debug!(%error, "a client left before it was served")
+                    tracing::debug!(%error, "a client left before it was served");
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {

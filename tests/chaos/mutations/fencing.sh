@@ -8,7 +8,7 @@ mutate() {
         "redis.pcall('HGET', prefix .. id, 'octavo:lease') == ARGV[i + 1]" \
         "true"
     replace src/queue/bull/settle.lua \
-        "if holder == ARGV[n * 6 + 8] then" \
+        "if holder == ARGV[n * 6 + 12] then" \
         "if true then"
     replace src/queue/bull/settle.lua \
         "if there and active[id] and holders[n] == token then" \
