@@ -4,6 +4,7 @@
 mod abort;
 mod breaker;
 mod domain;
+mod event;
 mod intake;
 mod redrive;
 mod renewal;
@@ -25,6 +26,7 @@ pub use intake::{Intake, Rejected};
 pub use redrive::{Redrive, Redriven};
 
 use breaker::{Breaker, Found};
+use event::Event;
 use throttle::Throttle;
 
 use crate::{
@@ -269,44 +271,5 @@ impl<D: Domain> Handler for Pipeline<D> {
         self.metrics.job(job.queue, outcome, job.waited(), took);
         let event = Event { job, user: user.as_deref(), outcome, reason: reason.as_deref(), took };
         event.log();
-    }
-}
-
-/// The one log event of a job.
-struct Event<'a> {
-    job: &'a Job,
-    user: Option<&'a str>,
-    outcome: &'a str,
-    reason: Option<&'a str>,
-    took: Duration,
-}
-
-impl Event<'_> {
-    fn log(&self) {
-        let Self { job, user, outcome, reason, took } = self;
-        let took_ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
-        let waited_ms = u64::try_from(job.waited().as_millis()).unwrap_or(u64::MAX);
-        macro_rules! event {
-            ($level:ident) => {
-                tracing::$level!(
-                    job = job.id,
-                    queue = job.queue,
-                    layout = job.layout,
-                    user,
-                    attempt = job.attempt,
-                    outcome,
-                    reason,
-                    waited_ms,
-                    took_ms,
-                    "job"
-                )
-            };
-        }
-        match *outcome {
-            // There may be thousands a second: metrics count them, and their users are told.
-            "done" | "postponed" => event!(debug),
-            "refused" | "released" => event!(info),
-            _ => event!(warn),
-        }
     }
 }
