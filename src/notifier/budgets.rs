@@ -10,8 +10,8 @@ use crate::budget::{Budget, Share};
 /// An outcome with fewer bytes is small: it is copied for each socket, and large ones do not hold it up.
 pub(super) const SMALL: usize = 16 << 10;
 
-/// One part in this many is for small outcomes alone.
-const FOR_SMALL: usize = 4;
+/// One part in this many is for small outcomes alone, and another for `Profile`s.
+const PARTS: usize = 4;
 
 /// How often a small outcome is in memory while it is sent: in the queue of its socket, and in the buffer of its connection.
 const COPIES: usize = 2;
@@ -21,6 +21,7 @@ const COPIES: usize = 2;
 pub(super) struct All {
     small: Budget,
     large: Budget,
+    profiles: Budget,
     user_bytes: usize,
 }
 
@@ -41,8 +42,9 @@ pub(super) struct Shares {
 impl All {
     /// `total` bytes for all users together, and `user_bytes` for each of them.
     pub(super) fn new(total: usize, user_bytes: usize) -> Self {
-        let for_small = total / FOR_SMALL;
-        Self { small: Budget::new(for_small), large: Budget::new(total - for_small), user_bytes }
+        let part = total / PARTS;
+        let large = Budget::new(total - 2 * part);
+        Self { small: Budget::new(part), large, profiles: Budget::new(part), user_bytes }
     }
 
     /// The budgets of one user more.
@@ -57,7 +59,7 @@ impl All {
 
     /// How many bytes are taken.
     pub(super) fn used(&self) -> usize {
-        self.small.used() + self.large.used()
+        self.small.used() + self.large.used() + self.profiles.used()
     }
 
     /// Takes what a small packet needs for one socket, if it is free.
@@ -70,9 +72,9 @@ impl All {
         drop(self.small.take(bytes.saturating_mul(COPIES)).await);
     }
 
-    /// Takes what a large packet needs that is nobody's outcome, if it is free.
-    pub(super) fn try_take_large(&self, bytes: usize) -> Option<Share> {
-        self.large.try_take(bytes)
+    /// Takes what a large `Profile` needs, if it is free.
+    pub(super) fn try_take_profile(&self, bytes: usize) -> Option<Share> {
+        self.profiles.try_take(bytes)
     }
 }
 

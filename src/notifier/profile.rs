@@ -64,7 +64,7 @@ impl Profile {
 pub(super) fn emit(io: &SocketIo, hub: &Hub, Message { room, response }: &Message) {
     let budgets = hub.budgets();
     let share = if Packet::is_large(response) {
-        let Some(share) = budgets.try_take_large(response.get().len()) else {
+        let Some(share) = budgets.try_take_profile(response.get().len()) else {
             tracing::warn!(room, "a Profile was dropped: too much is under way to sockets");
             return;
         };
