@@ -58,7 +58,7 @@ struct Telling {
     marked: bool,
     /// But it holds it as unheard, and must be told again.
     again: bool,
-    /// A client has acknowledged it.
+    /// A client has acknowledged it, or has heard it and left.
     sure: bool,
 }
 
@@ -74,7 +74,7 @@ impl Telling {
 
     /// Whether it has left for one of its sockets, when `left` tells how much has left for each.
     fn has_left(&self, left: &impl Fn(Sid) -> Option<u64>) -> bool {
-        self.to.iter().any(|(sid, mark)| left(*sid).is_some_and(|left| left >= *mark))
+        self.sure || self.to.iter().any(|(sid, mark)| left(*sid).is_some_and(|left| left >= *mark))
     }
 
     fn mark(&self, user: &Arc<str>, seq: Seq, heard: bool) -> Mark {
@@ -178,6 +178,7 @@ impl Doubt {
         self.told.retain(|seq, telling| {
             let Some((_, mark)) = telling.to.iter().find(|(sid, _)| *sid == gone.sid) else { return true };
             if telling.sure || (telling.at.elapsed() >= doubtful && *mark <= gone.left) {
+                telling.sure = true;
                 return true;
             }
             telling.to.retain(|(sid, _)| *sid != gone.sid);
@@ -252,6 +253,20 @@ mod tests {
         let (queues, _) = doubt.left(&user, &gone(sid, DisconnectReason::TransportError, 150));
         assert_eq!(queues.len(), 1);
         assert!(doubt.told.contains_key(&7) && !doubt.told.contains_key(&8));
+    }
+
+    #[test]
+    fn what_a_socket_heard_and_left_is_settled_while_others_of_the_user_stay() {
+        let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
+        for seq in 0..2 * REMEMBERED as Seq {
+            doubt.told(seq, "Create_Character", sid, 0);
+            doubt.told.get_mut(&seq).unwrap().at -= SETTLES;
+        }
+        doubt.left(&user, &gone(sid, DisconnectReason::TransportClose, 0));
+        let others = |_| None;
+        assert!(doubt.has_unheard(7, &others), "it has heard it");
+        assert_eq!(doubt.settle(&user, &others).len(), 2 * REMEMBERED);
+        assert!(!doubt.is_pending());
     }
 
     #[test]
