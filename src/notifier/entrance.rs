@@ -17,6 +17,7 @@ use axum::{
 use bytes::Buf;
 use futures_util::stream;
 use http_body_util::Limited;
+use hyper::upgrade::OnUpgrade;
 use socketioxide::socket::Sid;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -93,7 +94,7 @@ impl Entrance {
             polling.insert(sid, Arc::downgrade(&transport));
             // A WebSocket may be on its way already.
             if let Some(wire) = lock(&self.early).remove(&sid).and_then(|wire| wire.upgrade()) {
-                transport.upgrade(wire);
+                transport.upgrade(&wire);
             }
         }
         lock(&visit.stranger).take();
@@ -109,23 +110,23 @@ impl Entrance {
         lock(&self.polling).get(&sid)?.upgrade()
     }
 
-    /// A WebSocket is to take over the session `sid`.
-    fn upgrade(&self, sid: Sid, wire: &Arc<Wire>) -> bool {
+    /// A WebSocket is about to take over the session `sid`; the status of the answer if it may not.
+    fn upgrade(&self, sid: Sid, wire: &Arc<Wire>) -> Result<(), StatusCode> {
         wire.limit(STRANGER_BYTES as u64);
         let polling = lock(&self.polling);
         if let Some(transport) = polling.get(&sid).and_then(Weak::upgrade) {
-            transport.upgrade(Arc::clone(wire));
-            return true;
+            return transport.upgrade(wire).then_some(()).ok_or(StatusCode::BAD_REQUEST);
         }
         let mut early = lock(&self.early);
+        early.retain(|_, wire| wire.upgrade().is_some_and(|wire| !wire.is_closed()));
+        if early.contains_key(&sid) {
+            return Err(StatusCode::BAD_REQUEST);
+        }
         if early.len() >= MOST_EARLY {
-            early.retain(|_, wire| wire.strong_count() > 0);
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let fits = early.len() < MOST_EARLY;
-        if fits {
-            early.insert(sid, Arc::downgrade(wire));
-        }
-        fits
+        early.insert(sid, Arc::downgrade(wire));
+        Ok(())
     }
 }
 
@@ -140,19 +141,30 @@ pub(super) async fn enter(State(entrance): State<Arc<Entrance>>, request: Reques
             let Ok(permit) = Arc::clone(&entrance.strangers).try_acquire_owned() else {
                 return busy();
             };
-            if is_websocket {
-                wire.limit(STRANGER_BYTES as u64);
-            }
             let stranger = Arc::new(Mutex::new(Some(permit)));
             let mut request = handshake::lean(request);
-            request.extensions_mut().insert(Visit { wire, is_websocket, stranger });
-            next.run(request).await
+            request.extensions_mut().insert(Visit { wire: Arc::clone(&wire), is_websocket, stranger });
+            let answer = next.run(request).await;
+            // It is one from when this answer is written.
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                wire.limit(STRANGER_BYTES as u64);
+            }
+            answer
         }
         (Some(sid), _) if is_websocket => {
-            if !entrance.upgrade(sid, &wire) {
-                return busy();
+            // Engine.IO says yes also where there is nothing to upgrade, as behind a proxy that does not pass it on.
+            if request.extensions().get::<OnUpgrade>().is_none() {
+                return StatusCode::UPGRADE_REQUIRED.into_response();
             }
-            next.run(handshake::lean(request)).await
+            let answer = next.run(handshake::lean(request)).await;
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return answer;
+            }
+            match entrance.upgrade(sid, &wire) {
+                Ok(()) => answer,
+                Err(StatusCode::SERVICE_UNAVAILABLE) => busy(),
+                Err(status) => status.into_response(),
+            }
         }
         (Some(sid), &Method::POST) => {
             let transport = entrance.transport(sid);

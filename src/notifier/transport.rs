@@ -221,10 +221,13 @@ impl Transport {
         self.polled.notify_waiters();
     }
 
-    /// From now on `wire`, a WebSocket, sends what waits.
-    pub(super) fn upgrade(&self, wire: Arc<Wire>) {
-        wire.limit(self.most_inbound);
+    /// From now on `wire`, a WebSocket, sends what waits; `false` if another one does already.
+    pub(super) fn upgrade(&self, wire: &Arc<Wire>) -> bool {
         let mut state = self.lock();
+        if state.wire.as_ref().is_some_and(|wire| !wire.is_closed()) {
+            return false;
+        }
+        wire.limit(self.most_inbound);
         state.target = wire.written() + state.waiting();
         for (_, share) in std::mem::take(&mut state.shares) {
             wire.owe(state.target, share);
@@ -232,9 +235,10 @@ impl Transport {
         for (number, message) in std::mem::take(&mut state.large) {
             wire.refer(number, message);
         }
-        (state.wire, state.queued) = (Some(wire), 0);
+        (state.wire, state.queued) = (Some(Arc::clone(wire)), 0);
         drop(state);
         self.polled.notify_waiters();
+        true
     }
 
     /// A message has come by long polling; `false` when it is too much without one that is handled.

@@ -94,13 +94,19 @@ pub(crate) struct Found {
     pub(crate) number: u64,
 }
 
-/// The first packet with a reference in `bytes`.
+/// The first packet with a reference in `bytes`. Within the text of a user there is none, even with the secret: it would
+/// have quotes, which JSON escapes.
 pub(crate) fn find(bytes: &[u8]) -> Option<Found> {
-    let start = FINDER.find(bytes)?.checked_sub(BEGIN.len() + 1)?;
-    let end = start + REFERENCE;
-    let number = bytes.get(end - 2 - 16..end - 2)?;
-    let number = u64::from_str_radix(std::str::from_utf8(number).ok()?, 16).ok()?;
-    (end <= bytes.len()).then_some(Found { start, end, number })
+    FINDER.find_iter(bytes).find_map(|at| {
+        let start = at.checked_sub(BEGIN.len() + 1)?;
+        let end = start + REFERENCE;
+        let digits = bytes[start..].strip_prefix(BEGIN.as_bytes())?.strip_prefix(b"\"")?.get(..DIGITS)?;
+        if bytes.get(end - 2..end)? != b"\"]" {
+            return None;
+        }
+        let number = std::str::from_utf8(&digits[SECRET.len()..]).ok()?;
+        Some(Found { start, end, number: u64::from_str_radix(number, 16).ok()? })
+    })
 }
 
 #[cfg(test)]
@@ -115,6 +121,9 @@ mod tests {
         assert_eq!((found.start, found.end, found.number), (6, 6 + REFERENCE, 42));
         assert!(find(&packet.as_bytes()[..REFERENCE - 1]).is_none());
         assert!(find(b"42[\"Profile_Response\",\"0123\"]").is_none());
+        let text = serde_json::to_string(&packet).unwrap();
+        let found = find(format!("{text}{}{packet}", reference(7)).as_bytes()).unwrap();
+        assert_eq!((found.start, found.number), (text.len() + DIGITS, 42), "a user who knows the secret");
     }
 
     #[test]

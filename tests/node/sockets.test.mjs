@@ -118,6 +118,27 @@ for (const mode of MODES) {
             });
         }
 
+        test('a WebSocket that the session does not take changes nothing', async (t) => {
+            const ada = await withCharacters(octavo);
+            for (const transport of ['polling', 'websocket']) {
+                const client = await octavo.browser(ada, { transports: [transport] });
+                const path = `/socket.io/?EIO=4&transport=websocket&sid=${client.socket.io.engine.id}`;
+                if (transport === 'polling') {
+                    // As behind a proxy that does not pass `Upgrade` on.
+                    await octavo.request(path, { headers: { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' } }).catch(() => {});
+                } else {
+                    const second = new WebSocket(`${octavo.url.replace('http', 'ws')}${path}`);
+                    second.on('error', () => {});
+                    t.after(() => second.terminate());
+                    await once(second, 'close');
+                }
+                await octavo.submit(ada, 'Read_Character', { Filter: {} });
+                const { Message } = await client.next();
+                assert.deepEqual(Message.map(({ Image }) => Image === IMAGE), [true, true, true], transport);
+                client.close();
+            }
+        });
+
         test('with many sockets of one user they are in memory once', async () => {
             const ada = await withCharacters(octavo);
             const clients = [];

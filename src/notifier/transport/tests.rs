@@ -30,7 +30,8 @@ async fn a_websocket_takes_over_what_waits() {
     let transport = Transport::new(None, 100, 10);
     let mark = transport.send(60, Some(budget.take(60).await));
     let wire = Arc::new(Wire::default());
-    transport.upgrade(Arc::clone(&wire));
+    assert!(transport.upgrade(&wire));
+    assert!(!transport.upgrade(&Arc::default()), "it has one");
     assert!(transport.left() < mark && !transport.has_room(50));
     transport.polled(60, &wire);
     assert_eq!(transport.left(), mark, "the last answer to long polling had it");
