@@ -255,12 +255,15 @@ pub(super) fn send(
                 None if !transport.is_idle() => return Err(Sent::Waits(bytes)),
                 share => share,
             };
-            let mark = transport.send(bytes, share);
+            let mark = transport.send(bytes);
             emit(socket, EVENT, response).inspect_err(|_| transport.unsend(bytes, None))?;
+            if let Some(share) = share {
+                transport.keep(mark, share);
+            }
             Ok(mark)
         }
         Packet::Large(message, _) => {
-            let mark = transport.send(bytes, None);
+            let mark = transport.send(bytes);
             let number = transport.refer(message.clone());
             let sent = emit(socket, EVENT, &reference(number));
             sent.inspect_err(|_| transport.unsend(bytes, Some(number)))?;

@@ -131,22 +131,27 @@ impl Transport {
         }
     }
 
-    /// Notes that `bytes` are about to be sent, and keeps `share`, if it needs one, until they have left. Returns the mark of
-    /// these bytes: they have left when [`Self::left`] is that much.
-    pub(super) fn send(&self, bytes: usize, share: Option<Share>) -> u64 {
+    /// Notes that `bytes` are about to be sent. Returns the mark of these bytes: they have left when [`Self::left`] is that
+    /// much.
+    pub(super) fn send(&self, bytes: usize) -> u64 {
         let mut state = self.lock();
         state.sent += bytes as u64;
-        let sent = state.sent;
         if let Some(wire) = state.wire.clone() {
             state.target = state.target.max(wire.written()) + bytes as u64;
-            if let Some(share) = share {
-                wire.owe(state.target, share);
-            }
         } else {
             state.queued += bytes as u64;
-            state.shares.extend(share.map(|share| (sent, share)));
         }
-        sent
+        state.sent
+    }
+
+    /// Keeps `share` until the bytes with this mark, which were sent, have left.
+    pub(super) fn keep(&self, mark: u64, share: Share) {
+        let mut state = self.lock();
+        if let Some(wire) = &state.wire {
+            wire.owe(state.target, share);
+        } else if state.left() < mark {
+            state.shares.push_back((mark, share));
+        }
     }
 
     /// A reference to `message` is about to be sent; returns its number.
@@ -178,12 +183,10 @@ impl Transport {
             state.target = state.target.saturating_sub(bytes as u64);
         } else {
             state.queued = state.queued.saturating_sub(bytes as u64);
-            state.shares.pop_back();
         }
-        // Nobody will ask for it.
-        if let Some(at) = number.and_then(|number| state.large.iter().position(|(of, _)| *of == number)) {
-            state.large.remove(at);
-        }
+        drop(state);
+        // Nobody else will ask for it.
+        number.and_then(|number| self.referred(number));
     }
 
     /// How many bytes were ever sent.
