@@ -113,7 +113,8 @@ impl App {
         let routes: BTreeMap<_, _> = inboxes.into_iter().map(route).collect();
         let worker = |queue: &Arc<dyn Queue>| (Arc::clone(queue), characters.clone() as Arc<dyn Handler>);
         let workers = queues.iter().map(worker).collect();
-        let (limits, warnings) = (Limits::new(&config), config.warnings());
+        let limits = Limits::new(&config);
+        let warnings = config.warnings();
         let (stop, handlers) = (process.stop.clone(), vec![characters as Arc<dyn Handler>]);
         let state = Arc::new(http::State {
             auth,

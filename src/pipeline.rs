@@ -167,10 +167,13 @@ impl<D: Domain> Pipeline<D> {
                 reason: Some(reason),
                 share: None,
             },
-            Err(Failure::Away(reason)) => {
-                let (verdict, reason) = (Verdict::Release, Some(reason));
-                Judged { verdict, outcome: None, word: "released", reason, share: None }
-            }
+            Err(Failure::Away(reason)) => Judged {
+                verdict: Verdict::Release,
+                outcome: None,
+                word: "released",
+                reason: Some(reason),
+                share: None,
+            },
             Err(Failure::Postponed(pause)) => {
                 let verdict = Verdict::Postpone(pause);
                 Judged { verdict, outcome: None, word: "postponed", reason: None, share: None }

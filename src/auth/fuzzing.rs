@@ -34,7 +34,8 @@ fn proves(token: &str, header: &[u8], claims: &[u8]) {
     // A claim that nobody reads may have bytes that are no text.
     let json =
         |text: &[u8]| serde_json::from_str::<Json>(&String::from_utf8_lossy(text)).unwrap_or_default().0;
-    let (header, claims) = (json(header), json(claims));
+    let header = json(header);
+    let claims = json(claims);
     assert_eq!(header["alg"], "HS256");
     assert!(claims["exp"].as_f64().is_some_and(|exp| exp > now().as_secs_f64()), "{claims}");
     let named = |claim: &str| claims[claim].as_str().is_none_or(|user| user == caller.user());

@@ -100,7 +100,8 @@ impl<'de> Deserialize<'de> for Checked {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Checked, A::Error> {
-                let (mut conditions, mut wrong) = (Vec::<Condition>::new(), Vec::new());
+                let mut conditions = Vec::<Condition>::new();
+                let mut wrong = Vec::new();
                 while wrong.len() < MAX_ERRORS
                     && let Some(field) = map.next_key::<String>()?
                 {

@@ -20,9 +20,11 @@ pub fn job_data(input: &[u8]) {
     for queue in QUEUES {
         match parse(queue, input) {
             Ok(request) => {
-                let (user, token) = (request.id.as_deref(), request.token.as_deref());
+                let user = request.id.as_deref();
+                let token = request.token.as_deref();
                 assert!(user.is_none() || owner(input).as_deref() == user, "{queue}: another owner");
-                let (user, token) = (user.unwrap_or("u1"), token.unwrap_or("t"));
+                let user = user.unwrap_or("u1");
+                let token = token.unwrap_or("t");
                 let written = encode(&request.command, user, token).unwrap_or_default();
                 let Ok(again) = parse(queue, &written) else {
                     panic!("{queue}: what was written cannot be read: {}", written.escape_ascii())

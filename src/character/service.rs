@@ -66,11 +66,13 @@ async fn read(
     caller: &Caller,
     mut filter: CharacterFilter,
 ) -> Result<Reply, Failure> {
-    let (mut wanted, mut share) = (Wanted { limit: READ_LIMIT, bytes: SMALL }, None);
+    let mut wanted = Wanted { limit: READ_LIMIT, bytes: SMALL };
+    let mut share = None;
     for _ in 0..LOOKS {
         let found = store.newest(caller, &filter, wanted).await?;
         let sizes = found.iter().map(Found::bytes);
-        let (total, largest) = (sizes.clone().sum::<usize>(), sizes.max().unwrap_or_default());
+        let total = sizes.clone().sum::<usize>();
+        let largest = sizes.max().unwrap_or_default();
         let ids = found.iter().map(Found::id).collect();
         let whole: Option<Vec<_>> = found.into_iter().map(Found::whole).collect();
         if let Some(whole) = whole {
@@ -146,9 +148,10 @@ mod tests {
     #[tokio::test]
     async fn a_large_answer_waits_for_room_and_takes_it_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
-        let (store, answers) =
-            (EmbeddedStore::new(Embedded::open(dir.path()).unwrap()), Budget::new(1 << 20));
-        let (ada, bob) = (caller("ada"), caller("bob"));
+        let store = EmbeddedStore::new(Embedded::open(dir.path()).unwrap());
+        let answers = Budget::new(1 << 20);
+        let ada = caller("ada");
+        let bob = caller("bob");
         let run = async |caller: &Caller, id: &str, command| {
             let origin = Origin { queue: "any", id, created_ms: 1, sole_until_ms: 0 };
             super::run((&store, &answers), caller, &origin, command).await.unwrap()

@@ -134,7 +134,8 @@ fn admit<'s>(
             brief(&queue)
         )));
     };
-    let (caller, token) = (bearer.caller(), bearer.token());
+    let caller = bearer.caller();
+    let token = bearer.token();
     let admit = |token: &str| route.intake.admit(name, data.get().as_bytes(), caller, token);
     // Without the token: a repeat with a newer token is the same request.
     let once = |key: &str| admit("").map(|asked| OnceKey::new(caller.user(), key, name, &asked));

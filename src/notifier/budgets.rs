@@ -127,7 +127,8 @@ mod tests {
     #[tokio::test]
     async fn one_users_large_outcomes_hold_up_neither_others_nor_small_ones() {
         let all = All::new(8 << 20, 2 << 20);
-        let (ada, bob) = (all.user(), all.user());
+        let ada = all.user();
+        let bob = all.user();
         let mut taken = ada.take(2 << 20).await;
         assert!(ada.try_take(1 << 20).is_none());
         let mut more: Vec<_> = (0..5).map(|_| Box::pin(ada.take(1 << 20))).collect();

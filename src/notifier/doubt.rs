@@ -237,7 +237,9 @@ mod tests {
 
     #[test]
     fn what_has_not_left_is_not_heard_however_long_it_waits() {
-        let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
+        let user = Arc::from("ada");
+        let sid = Sid::new();
+        let mut doubt = Doubt::default();
         for (seq, mark) in [(7, 100), (8, 200)] {
             doubt.told(seq, "Read_Character", sid, mark);
             doubt.told.get_mut(&seq).unwrap().at -= SILENCE;
@@ -257,7 +259,9 @@ mod tests {
 
     #[test]
     fn what_a_socket_heard_and_left_is_settled_while_others_of_the_user_stay() {
-        let (user, sid, mut doubt) = (Arc::from("ada"), Sid::new(), Doubt::default());
+        let user = Arc::from("ada");
+        let sid = Sid::new();
+        let mut doubt = Doubt::default();
         for seq in 0..9 {
             doubt.told(seq, "Create_Character", sid, 0);
             doubt.told.get_mut(&seq).unwrap().at -= SETTLES;

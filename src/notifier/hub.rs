@@ -54,7 +54,8 @@ impl Hub {
     pub(super) fn new(log: Arc<dyn OutcomeLog>, budgets: All, process: &Process) -> Arc<Self> {
         let (users, watched, marks, marking) = Default::default();
         let pages = Pages::new(Arc::clone(&log));
-        let (tasks, end) = (process.tasks.clone(), process.end.clone());
+        let tasks = process.tasks.clone();
+        let end = process.end.clone();
         Arc::new(Self { users, watched, marks, marking, log, pages, budgets, tasks, end })
     }
 

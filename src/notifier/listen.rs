@@ -50,17 +50,20 @@ pub(super) struct Shared {
 
 /// Listens to what the client of a socket says, whose bytes travel by `transport`.
 pub(super) fn listen(socket: &SocketRef, transport: &Arc<Transport>, shared: &Arc<Shared>) {
-    let (joining, way) = (Arc::clone(shared), Arc::clone(transport));
+    let joining = Arc::clone(shared);
+    let way = Arc::clone(transport);
     socket.on("joinRoom", async move |socket, room, caller, guest, ack| {
         way.handled();
         join_room(&joining, &socket, &way, room, (caller, guest), ack);
     });
-    let (passing, way) = (Arc::clone(shared), Arc::clone(transport));
+    let passing = Arc::clone(shared);
+    let way = Arc::clone(transport);
     socket.on("Profile", async move |io: SocketIo, profile, caller| {
         way.handled();
         profile::pass(io, &passing, profile, caller).await;
     });
-    let (acknowledged, way) = (Arc::clone(shared), Arc::clone(transport));
+    let acknowledged = Arc::clone(shared);
+    let way = Arc::clone(transport);
     socket.on("acknowledge", async move |socket, seq, caller| {
         way.handled();
         acknowledge(&acknowledged.hub, &socket, seq, caller);

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn only_own_rooms_can_be_asked_for() {
-        let (u1, queues) = (caller("u1"), queues());
+        let u1 = caller("u1");
+        let queues = queues();
         assert_eq!(own("u1_Create_Character", &u1, &queues), Some("Create_Character"));
         assert_eq!(own("u1_Paint_Picture", &u1, &queues), Some("Paint_Picture"), "a queue that is not known");
         for asked in

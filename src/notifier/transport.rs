@@ -34,7 +34,7 @@ pub(super) struct Transport {
     most_inbound: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// The WebSocket, unless this is long polling still.
     wire: Option<Arc<Wire>>,
@@ -71,14 +71,11 @@ impl Transport {
     /// A transport by the WebSocket `wire`, or by long polling. Up to `most` bytes may wait to be sent, and up to
     /// `most_inbound` may come in before a message is handled.
     pub(super) fn new(wire: Option<Arc<Wire>>, most: usize, most_inbound: u64) -> Self {
-        let (most, shares) = (most as u64, VecDeque::new());
         if let Some(wire) = &wire {
             wire.limit(most_inbound);
         }
-        let large = Vec::new();
-        let state =
-            State { wire, sent: 0, target: 0, queued: 0, shares, answers: 0, large, last: 0, inbound: 0 };
-        Self { state: Mutex::new(state), polled: Notify::new(), most, most_inbound }
+        let state = Mutex::new(State { wire, ..State::default() });
+        Self { state, polled: Notify::new(), most: most as u64, most_inbound }
     }
 
     /// Whether `bytes` more may wait. If nothing waits, a packet of any size may.

@@ -57,8 +57,8 @@ impl User {
     pub(super) fn new(id: Arc<str>, budgets: Budgets) -> Self {
         // Most have one socket, and a growing vector would start with room for four.
         let members = Vec::with_capacity(1);
-        let (doubt, early, fresh) = Default::default();
-        Self { id, watched: false, members, doubt, early, budgets, fresh }
+        let doubt = Doubt::default();
+        Self { id, watched: false, members, doubt, early: VecDeque::new(), budgets, fresh: Fresh::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -201,7 +201,8 @@ impl User {
     pub(super) fn replay(&mut self, sid: Sid, part: &Part, read: &Read, n: usize) -> Result<(), Sent> {
         let at = self.members.iter().position(|member| member.socket.id == sid).ok_or(Sent::Gone)?;
         let Some(entry) = read.page.entries.get(n) else { return Ok(()) };
-        let (seq, told) = (entry.seq, Told { queue: &entry.queue, job: &entry.job, profile: &entry.profile });
+        let seq = entry.seq;
+        let told = Told { queue: &entry.queue, job: &entry.job, profile: &entry.profile };
         let has = match part {
             Part::Unheard { .. } => self.doubt.has_unheard(seq, &left(&self.members)),
             Part::After(_) => !self.members[at].hears(told.queue),

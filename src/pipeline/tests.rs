@@ -23,7 +23,8 @@ impl Domain for Odd {
     fn parse(&self, _: &str, data: &[u8]) -> Result<Request<String>, Invalid> {
         let command = String::from_utf8_lossy(data).into_owned();
         assert!(!command.contains("panic in parse"), "as asked");
-        let (id, token) = (Some("u1".to_owned()), auth().sign("u1", Duration::from_mins(1)).ok());
+        let id = Some("u1".to_owned());
+        let token = auth().sign("u1", Duration::from_mins(1)).ok();
         let fields = vec![FieldError::new("do", "is wrong")];
         match command.as_str() {
             "wrong" => return Err(Invalid { id, token, fields }),

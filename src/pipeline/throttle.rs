@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_jobs_of_one_user_get_their_turns_in_order_and_those_of_others_at_once() {
-        let (throttle, now) = (Throttle::new(2), Instant::now());
+        let throttle = Throttle::new(2);
+        let now = Instant::now();
         let waits: Vec<_> = (0..23).filter_map(|_| throttle.turn("ada", now)).collect();
         assert_eq!(waits, [500, 1000, 1500].map(Duration::from_millis));
         assert_eq!(throttle.turn("bob", now), None);

@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn a_bucket_gives_its_burst_at_once_and_then_one_at_a_time() {
         let bucket = Bucket::per_second(2);
-        let (mut full, now) = (0, 5_000_000);
+        let mut full = 0;
+        let now = 5_000_000;
         for left in (0..20).rev() {
             let took;
             (full, took, _) = bucket.take(full, now);

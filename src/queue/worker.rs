@@ -250,7 +250,8 @@ impl Consumer {
 
 /// Says that a queue was paused, or that it goes on.
 fn told_of(queue: &dyn Queue, paused: bool) {
-    let (queue, layout) = (queue.name(), queue.layout());
+    let layout = queue.layout();
+    let queue = queue.name();
     if paused {
         tracing::warn!(
             queue,

@@ -56,7 +56,9 @@ async fn outcomes_of_any_job_and_user_come_back_in_order_as_they_went_in() {
             let outcome = Outcome::failure(user.clone(), &message(random)).unwrap();
             told.entry(user).or_default().push((job.id.clone(), outcome.profile.get().to_owned()));
             let outcome = Some(outcome);
-            let (id, lease, options) = (job.id, job.lease, job.options);
+            let id = job.id;
+            let lease = job.lease;
+            let options = job.options;
             batch.push(Settlement { id, lease, verdict: Verdict::Done, options, outcome });
         }
         let settled = queue.settle(&batch).await.unwrap();
@@ -71,7 +73,8 @@ async fn outcomes_of_any_job_and_user_come_back_in_order_as_they_went_in() {
 
 /// All that there is to read, a page at a time.
 async fn read<'a>(log: &RedisLog, user: &str, which: impl Fn(i64) -> Which<'a>) -> Vec<(String, String)> {
-    let (mut all, mut after) = (Vec::new(), 0);
+    let mut all = Vec::new();
+    let mut after = 0;
     loop {
         let page = log.read(user, which(after)).await.unwrap();
         assert!(page.entries.len() <= PAGE);

@@ -210,7 +210,8 @@ async fn an_update_that_would_make_a_character_too_large_fails_alone() {
     }
     fixture.profile().await;
     let changes = Changes { image_real: Some("x".repeat(2000)), ..Changes::default() };
-    let (u1, at) = (caller("u1"), DateTime::now());
+    let u1 = caller("u1");
+    let at = DateTime::now();
     let update = |id| fixture.store.update(&u1, id, changes.clone(), at, ObjectId::new());
     for (n, updated) in join_all(all.iter().map(|one| update(one.id))).await.into_iter().enumerate() {
         match (n, updated) {
@@ -344,7 +345,8 @@ async fn fewer_reads_go_together_while_answers_are_large() {
         created.unwrap();
     }
     fixture.profile().await;
-    let (filter, wanted) = (CharacterFilter::default(), Wanted { limit: 1, bytes: 2 << 20 });
+    let filter = CharacterFilter::default();
+    let wanted = Wanted { limit: 1, bytes: 2 << 20 };
     let read = async |user| fixture.store.newest(&caller(user), &filter, wanted).await.unwrap();
     let found = join_all(users.iter().map(|user| read(user))).await;
     assert!(found.iter().all(|found| matches!(found[..], [Found::Whole(_)])));

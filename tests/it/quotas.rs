@@ -180,7 +180,8 @@ async fn a_driven_letter_is_not_counted_out_twice(at: Fixture) {
     for _ in 0..3 {
         let job = at.claim().await;
         let verdict = if job.id == id { Verdict::Done } else { Verdict::Postpone(Duration::from_mins(1)) };
-        let (lease, options) = (Lease::clone(&job.lease), job.options);
+        let lease = Lease::clone(&job.lease);
+        let options = job.options;
         let settlement = Settlement { id: job.id, lease, verdict, options, outcome: None };
         assert_eq!(at.inbox.settle(&[settlement]).await.unwrap(), [Settled::Quietly]);
     }

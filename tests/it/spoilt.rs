@@ -140,7 +140,8 @@ async fn check(bull: bool, key: fn(&Fixture, &Job) -> String, kind: &str) {
     assert_eq!(jobs.len(), 12);
     // So that there is something at all keys.
     settle(&at, &jobs[10..], "before").await;
-    let (jobs, key) = (&jobs[..10], key(&at, &jobs[0]));
+    let jobs = &jobs[..10];
+    let key = key(&at, &jobs[0]);
     let what = format!("{kind} at {key}");
     at.spoil(&key, kind).await;
     let held: Vec<_> = jobs.iter().map(|job| (job.id.clone(), Lease::clone(&job.lease))).collect();
@@ -229,7 +230,8 @@ async fn whatever_is_written_to_a_key_of_bull_costs_others_nothing() {
         |at, job| format!("{}{}", at.keys, job.id),
         |at, job| format!("{}{}:lock", at.keys, job.id),
     ];
-    let (at, job) = (Fixture::new(true).await, nobody());
+    let at = Fixture::new(true).await;
+    let job = nobody();
     for key in OWN.into_iter().chain(KEYS) {
         for kind in KINDS {
             // Then the queue is paused, or its jobs were removed from it by hand, and rightly so.

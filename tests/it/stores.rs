@@ -151,11 +151,13 @@ async fn a_deleted_character_is_gone(store: &dyn Store) {
 async fn a_large_character_is_its_size_until_it_is_wanted(store: &dyn Store) {
     let image = "x".repeat(10 * SMALL);
     let large = Character { image, ..character("u1", "large", 2) };
-    let (small, other) = (character("u1", "small", 1), character("u2", "small", 1));
+    let small = character("u1", "small", 1);
+    let other = character("u2", "small", 1);
     for character in [&large, &small, &other] {
         store.create(character.clone(), ALONE).await.unwrap();
     }
-    let (filter, u1) = (CharacterFilter::default(), caller("u1"));
+    let filter = CharacterFilter::default();
+    let u1 = caller("u1");
     let found = store.newest(&u1, &filter, ALL).await.unwrap();
     let [Found::Large { id, bytes }, Found::Whole(second)] = &found[..] else { panic!("{found:?}") };
     assert_eq!((*id, second), (large.id, &small));

@@ -55,7 +55,8 @@ impl Store for EmbeddedStore {
         wanted: Wanted,
     ) -> Result<Vec<Found>, StoreError> {
         let (clause, values) = translate(caller, filter);
-        let (bytes, limit) = (wanted.bytes.to_string(), wanted.limit.to_string());
+        let bytes = wanted.bytes.to_string();
+        let limit = wanted.limit.to_string();
         let values: Vec<_> = iter::once(bytes).chain(values).chain([limit]).collect();
         // The texts of a large one are not even read from the file.
         let [name, description, image, image_real] = ["Name", "Description", "Image", "Image_Real"]

@@ -76,7 +76,8 @@ pub(super) fn fit_letters(
 ) -> rusqlite::Result<u64> {
     let times = if user.is_some() { 1 } else { SHARED };
     let limit = |most: u64| if most == 0 { i64::MAX } else { (most * times).cast_signed() };
-    let (most, max) = (limit(quota.letters.into()), limit(quota.letter_bytes));
+    let most = limit(quota.letters.into());
+    let max = limit(quota.letter_bytes);
     let sums = "SELECT count(*), coalesce(sum(length(data)), 0) FROM jobs WHERE user IS ? AND died > 0";
     let (mut count, mut bytes): (i64, i64) =
         tx.prepare_cached(sums)?.query_row([user], |row| Ok((row.get(0)?, row.get(1)?)))?;

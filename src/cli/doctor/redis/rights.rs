@@ -94,7 +94,8 @@ pub(super) async fn examine(config: &Config, redis: &mut Connection) -> RedisRes
 /// What is missing, as `ACL SETUSER` takes it, of the commands, `keys` and `channels`.
 async fn lacking(redis: &mut Connection, keys: &[String], channels: &[String]) -> RedisResult<Vec<String>> {
     let (Some(key), Some(channel)) = (keys.first(), channels.first()) else { return Ok(Vec::new()) };
-    let (key, channel) = (sample(key), sample(channel));
+    let key = sample(key);
+    let channel = sample(channel);
     let place = |word| match word {
         "K" => key.clone(),
         "C" => channel.clone(),
@@ -147,7 +148,8 @@ struct Names {
 
 impl Names {
     fn of(config: &Config) -> Self {
-        let (ours, bull) = (&config.queue.prefix, &config.bull.prefix);
+        let ours = &config.queue.prefix;
+        let bull = &config.bull.prefix;
         let user = match &config.storage {
             Storage::Servers { redis, .. } if !redis.username.is_empty() => &redis.username,
             _ => "default",
