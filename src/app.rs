@@ -28,8 +28,9 @@ use crate::{
     pipeline::Pipeline,
     queue::{
         Inbox, Listener, Queue, QueueError,
+        handler::Handler,
         log::News,
-        worker::{Consumer, Handler, Process},
+        worker::{Consumer, Process},
     },
     secret::SecretError,
     wire::Connections,

@@ -39,7 +39,7 @@ use crate::{
     outcome::{FAILED, Failure, Outcome, Refusal, Reply},
     queue::{
         Job, Settled, Settlement, Verdict,
-        worker::{Handled, Handler, Report},
+        handler::{Handled, Handler, Report},
     },
 };
 

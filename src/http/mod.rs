@@ -41,7 +41,7 @@ use crate::{
     metrics::Metrics,
     notifier::Notifier,
     pipeline::Intake,
-    queue::{Inbox, Queue, letters::Letters, worker::Handler},
+    queue::{Inbox, Queue, handler::Handler, letters::Letters},
 };
 
 /// What the handlers share.

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod doubt;
+mod early;
 mod entrance;
 pub(crate) mod fuzzing;
 mod handshake;

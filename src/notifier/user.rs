@@ -1,10 +1,6 @@
 //! All of one user's sockets in this process, and what was sent to them.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use socketioxide::{
     extract::SocketRef,
@@ -14,6 +10,7 @@ use socketioxide::{
 use super::{
     budgets::Budgets,
     doubt::{Doubt, Gone},
+    early::Early,
     member::{Member, Next, Part, Position, Sent},
     packet::Packet,
     pages::{Fresh, Read},
@@ -21,9 +18,6 @@ use super::{
     transport::Transport,
 };
 use crate::queue::log::{Mark, Page, Place, Seq};
-
-/// An outcome that was sent early gets into the log within this time, or is sent again.
-const EARLY: Duration = Duration::from_mins(1);
 
 /// The sockets of one user.
 pub(super) struct User {
@@ -33,24 +27,11 @@ pub(super) struct User {
     members: Vec<Member>,
     doubt: Doubt,
     /// What was sent before it was in the log.
-    early: VecDeque<Early>,
+    early: Early,
     /// What its sockets may have waiting.
     budgets: Budgets,
     /// The page of the log that was read last, for sockets that need the same one.
     pub fresh: Fresh,
-}
-
-struct Early {
-    at: Instant,
-    queue: String,
-    job: String,
-    to: Vec<Sid>,
-}
-
-impl Early {
-    fn is_of(&self, told: &Told<'_>) -> bool {
-        self.job == told.job && self.queue == told.queue
-    }
 }
 
 impl User {
@@ -58,7 +39,7 @@ impl User {
         // Most have one socket, and a growing vector would start with room for four.
         let members = Vec::with_capacity(1);
         let doubt = Doubt::default();
-        Self { id, watched: false, members, doubt, early: VecDeque::new(), budgets, fresh: Fresh::default() }
+        Self { id, watched: false, members, doubt, early: Early::default(), budgets, fresh: Fresh::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -137,26 +118,21 @@ impl User {
 
     /// Sends an outcome that is not in the log yet, and remembers to whom.
     pub(super) fn late(&mut self, told: &Told<'_>) {
-        self.early.retain(|early| early.at.elapsed() < EARLY);
         let response = told.response(None).ok();
         let Some(packet) = response.and_then(|response| self.budgets.packet(response)) else { return };
-        if !self.early.iter().any(|early| early.is_of(told)) {
-            let (queue, job) = (told.queue.to_owned(), told.job.to_owned());
-            self.early.push_back(Early { at: Instant::now(), queue, job, to: Vec::new() });
-        }
-        let Some(early) = self.early.iter_mut().find(|early| early.is_of(told)) else { return };
+        let sent_to = self.early.send(told);
         for member in &self.members {
             let sid = member.socket.id;
-            let wants = !member.reading && member.hears(told.queue) && !early.to.contains(&sid);
+            let wants = !member.reading && member.hears(told.queue) && !sent_to.contains(&sid);
             if wants && member.send(&packet, self.budgets.all()).is_ok() {
-                early.to.push(sid);
+                sent_to.push(sid);
             }
         }
     }
 
     /// The part of the log to read next for a socket; `None` when there is none, or the socket is gone.
     pub(super) fn part(&mut self, sid: Sid) -> Option<Part> {
-        let member = self.members.iter_mut().find(|member| member.socket.id == sid)?;
+        let member = self.member(sid)?;
         let part = member.part();
         member.reading = part.is_some();
         part
@@ -164,7 +140,7 @@ impl User {
 
     /// The log could not be read for a socket, and must be read again.
     pub(super) fn again(&mut self, sid: Sid) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
+        if let Some(member) = self.member(sid) {
             member.news = true;
         }
     }
@@ -186,15 +162,14 @@ impl User {
 
     /// Notes that a page was sent to a socket up to a place, and no further.
     pub(super) fn stopped(&mut self, sid: Sid, part: &Part, seq: Option<Seq>) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
+        if let Some(member) = self.member(sid) {
             member.stopped(part, seq);
         }
     }
 
     /// Whether to send the outcomes of a page to a socket.
     pub(super) fn accepts(&mut self, sid: Sid, part: &Part, page: &Page) -> Result<bool, Sent> {
-        let member = self.members.iter_mut().find(|member| member.socket.id == sid);
-        member.map_or(Err(Sent::Gone), |member| member.accepts(part, page))
+        self.member(sid).map_or(Err(Sent::Gone), |member| member.accepts(part, page))
     }
 
     /// Sends a socket an outcome from the log, unless it has it.
@@ -219,7 +194,7 @@ impl User {
 
     /// Notes that a page was sent to a socket to its end.
     pub(super) fn read(&mut self, sid: Sid, part: &Part, page: &Page) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.socket.id == sid) {
+        if let Some(member) = self.member(sid) {
             member.read(part, page);
         }
     }
@@ -259,6 +234,10 @@ impl User {
         self.doubt.settle(&self.id, &left(&self.members))
     }
 
+    fn member(&mut self, sid: Sid) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.socket.id == sid)
+    }
+
     /// Sends the next outcome in the log to a socket.
     fn tell(
         &mut self,
@@ -283,7 +262,7 @@ impl User {
     ) -> Result<(), Sent> {
         let member = &self.members[at];
         let sid = member.socket.id;
-        let early = self.early.iter().any(|early| early.is_of(told) && early.to.contains(&sid));
+        let early = self.early.was_sent(told, sid);
         let mark = match packet {
             Some(_) if early => match member.send_place(told, epoch, seq) {
                 Sent::Yes => member.transport.sent(),

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Queue, Settled, Settlement, slots::Slot, worker::Handler};
+use super::{Queue, Settled, Settlement, handler::Handler, slots::Slot};
 use crate::{backoff::Backoff, tasks};
 
 /// The most settlements in one batch: more would make one script long, and others wait.

@@ -6,14 +6,16 @@ use redis::{RedisResult, Script};
 use ulid::Ulid;
 
 use super::{ApalisQueue, LAYOUT};
-use crate::queue::{Claim, Job, Lease, Options, Room, spoilt::invoke};
+use crate::queue::{
+    Claim, Job, Lease, Options, Room,
+    field::{Field, count, number},
+    spoilt::invoke,
+};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(super::burying!(include_str!("claim.lua"))));
 
 /// Attempts, `max_attempts`, crashes, ms of first claim, data, id, claimed before. A producer may have spoilt the numbers.
 type Row = (Field, Field, Field, Field, Field, String, bool);
-
-type Field = Option<Vec<u8>>;
 
 /// Rows, ids that were dropped, ms until the next is due, ms now, whether a suspect waits to run alone.
 type Reply = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool);
@@ -37,12 +39,7 @@ pub(super) async fn claim(queue: &ApalisQueue, lease: &Lease, room: Room) -> Red
     call.key(&keys.counted);
     call.arg(long);
     let reply: Reply = invoke(&call, &mut queue.redis()).await?;
-    let mut claim = claimed(queue.name, reply, lease);
-    if long && !claim.jobs.is_empty() {
-        read(queue, &mut claim.jobs).await?;
-    }
-    queue.long.saw(&claim.jobs);
-    Ok(claim)
+    queue.long.fill(long, claimed(queue.name, reply, lease), async |jobs| read(queue, jobs).await).await
 }
 
 /// What the script's reply says.
@@ -58,14 +55,9 @@ pub(in crate::queue) fn claimed(queue: &'static str, reply: Reply, lease: &Lease
 }
 
 /// Reads the data that the script left out.
-async fn read(queue: &ApalisQueue, jobs: &mut [Job]) -> RedisResult<()> {
+async fn read(queue: &ApalisQueue, jobs: &[Job]) -> RedisResult<Vec<Field>> {
     let ids: Vec<_> = jobs.iter().map(|job| job.id.as_str()).collect();
-    let data: Vec<Field> =
-        redis::cmd("HMGET").arg(&queue.keys.data).arg(ids).query_async(&mut queue.redis()).await?;
-    for (job, data) in jobs.iter_mut().zip(data) {
-        job.data = data.unwrap_or_default();
-    }
-    Ok(())
+    redis::cmd("HMGET").arg(&queue.keys.data).arg(ids).query_async(&mut queue.redis()).await
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
@@ -87,15 +79,6 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64) -> Job {
         },
         lease: Lease::clone(lease),
     }
-}
-
-/// How often something happened; 0 if that cannot be read.
-fn count(field: Field) -> u32 {
-    number(field).map_or(0, |n| u32::try_from(n).unwrap_or(0))
-}
-
-fn number(field: Field) -> Option<i64> {
-    String::from_utf8(field?).ok()?.parse().ok()
 }
 
 /// The `max_attempts` that a stock push writes when the producer set none.

@@ -5,7 +5,11 @@ use std::{sync::LazyLock, time::Duration};
 use redis::{RedisResult, Script};
 
 use super::{BullQueue, LAYOUT, options};
-use crate::queue::{Claim, Job, Lease, Room, spoilt::invoke};
+use crate::queue::{
+    Claim, Job, Lease, Room,
+    field::{Field, count, number},
+    spoilt::invoke,
+};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
@@ -19,8 +23,6 @@ static CLAIM: LazyLock<Script> = LazyLock::new(|| {
 /// Data, opts, attemptsMade, timestamp, stalledCounter, something if it was claimed before, retriedOn, id. Bull writes
 /// numbers, but producers may write anything.
 type Row = (Field, Field, Field, Field, Field, Field, Field, String);
-
-type Field = Option<Vec<u8>>;
 
 /// Jobs, broken ids, ms until the next job is due or -1, now in ms, whether a suspect is next, whether the queue is paused.
 type Reply = (Vec<Row>, Vec<Vec<u8>>, i64, i64, bool, bool);
@@ -55,12 +57,7 @@ pub(super) async fn claim(queue: &BullQueue, lease: &Lease, room: Room) -> Redis
         .arg(&queue.letters.prefix)
         .arg(long);
     let reply: Reply = invoke(&call, &mut queue.redis()).await?;
-    let mut claim = claimed(queue.name, reply, lease);
-    if long && !claim.jobs.is_empty() {
-        read(queue, &mut claim.jobs).await?;
-    }
-    queue.long.saw(&claim.jobs);
-    Ok(claim)
+    queue.long.fill(long, claimed(queue.name, reply, lease), async |jobs| read(queue, jobs).await).await
 }
 
 /// What the script's reply says.
@@ -77,16 +74,12 @@ pub(in crate::queue) fn claimed(queue: &'static str, reply: Reply, lease: &Lease
 }
 
 /// Reads the data that the script left out.
-async fn read(queue: &BullQueue, jobs: &mut [Job]) -> RedisResult<()> {
+async fn read(queue: &BullQueue, jobs: &[Job]) -> RedisResult<Vec<Field>> {
     let mut reads = redis::pipe();
-    for job in &*jobs {
+    for job in jobs {
         reads.hget(format!("{}{}", queue.keys.prefix, job.id), "data");
     }
-    let data: Vec<Field> = reads.query_async(&mut queue.redis()).await?;
-    for (job, data) in jobs.iter_mut().zip(data) {
-        job.data = data.unwrap_or_default();
-    }
-    Ok(())
+    reads.query_async(&mut queue.redis()).await
 }
 
 fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut options::Reader) -> Job {
@@ -98,7 +91,7 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut opt
         layout: LAYOUT,
         data: data.unwrap_or_default(),
         // Without a time that can be read, one that never changes: a second run must create the same character.
-        created_ms: number(timestamp).filter(|ms| *ms <= LAST_MS).map_or(0, u64::cast_signed),
+        created_ms: number::<u64>(timestamp).filter(|ms| *ms <= LAST_MS).map_or(0, u64::cast_signed),
         claimed_ms: now,
         attempt,
         crashes: count(stalled),
@@ -106,13 +99,4 @@ fn job(queue: &'static str, row: Row, lease: &Lease, now: i64, options: &mut opt
         options: options.read(opts.unwrap_or_default(), attempt),
         lease: Lease::clone(lease),
     }
-}
-
-/// How often something happened; 0 if that cannot be read.
-fn count(field: Field) -> u32 {
-    number(field).map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX))
-}
-
-fn number(field: Field) -> Option<u64> {
-    String::from_utf8(field?).ok()?.parse().ok()
 }
